@@ -1,0 +1,1 @@
+"""The steps of the chain: train, distill, prune, quantize, cast."""

@@ -1,0 +1,1 @@
+"""Datasets on the build host: sources, splits, the stored form, augmentation."""

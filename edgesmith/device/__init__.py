@@ -1,0 +1,1 @@
+"""What a machine is, for measurements that depend on it."""

@@ -1,0 +1,1 @@
+"""One file per format, on the build host: a variant becomes an artifact."""

@@ -1,0 +1,1 @@
+"""One file per inference engine, on the device: an artifact becomes a session."""

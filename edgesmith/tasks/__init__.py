@@ -1,0 +1,1 @@
+"""What a task is on the build host: its models, loss and metric."""

@@ -1,0 +1,1 @@
+"""One quantization: ranges, calibrated or learned once, for every format."""

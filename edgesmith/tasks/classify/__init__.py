@@ -1,0 +1,1 @@
+"""Image classification: build a network, train it, measure it."""
