@@ -1,0 +1,24 @@
+"""The step `cast`: half precision without training."""
+
+from __future__ import annotations
+
+from edgesmith.compress.variant import Work, wrong_step
+from edgesmith.errors import ModelError
+from edgesmith.params import CastVariant
+from edgesmith.tasks.classify.fold import conv_norm_pairs, fold_batch_norm
+
+
+def cast(work: Work) -> None:
+    """Fold batch normalisation in single precision, round the weights to half, and store them."""
+    if not isinstance(work.variant, CastVariant):
+        raise wrong_step(work, "cast")
+    if work.parent.precision != "fp32":
+        raise ModelError(
+            f"params.yaml: variants.{work.name}.parent: {work.variant.parent} is "
+            f"{work.parent.precision} already; cast an fp32 variant"
+        )
+    if not work.parent.batch_norm_folded:
+        spec = work.data.spec
+        fold_batch_norm(work.net, conv_norm_pairs(work.net, spec.height, spec.width))
+    net = work.net.half().eval()
+    work.finish(net, {}, batch_norm_folded=True, precision="fp16")

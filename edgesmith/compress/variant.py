@@ -1,0 +1,193 @@
+"""What every step does before and after its own work: read the parent, store the child."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+import edgesmith.compress
+import edgesmith.tasks
+from edgesmith import files
+from edgesmith.data.store import load_split, read_index
+from edgesmith.errors import ModelError, ParamsError
+from edgesmith.params import Params, Schedule, Variant
+from edgesmith.tasks.classify import store
+from edgesmith.tasks.classify.networks import count
+from edgesmith.tasks.classify.training import (
+    Data,
+    History,
+    Hooks,
+    Teacher,
+    fit,
+    predict,
+    set_up_torch,
+)
+
+MODELS = Path("models")
+DATA = Path("data")
+CHECKPOINTS = Path("tmp/checkpoints")
+
+
+@dataclass(frozen=True)
+class Work:
+    """A variant in the making: its parameters, its parent's network and its data."""
+
+    name: str
+    params: Params
+    variant: Variant
+    net: nn.Module
+    parent: store.Card
+    data: Data
+    device: torch.device
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule that the variant names."""
+        return self.params.schedules[self.variant.schedule]
+
+    def teacher(self, temperature: float, alpha: float) -> Teacher | None:
+        """The variant's teacher, ready to guide; None when alpha is 1 (hard labels alone)."""
+        if alpha == 1:
+            return None
+        net, card = store.load(MODELS / self.variant.teacher)
+        if card.labels != self.parent.labels:
+            raise ModelError(
+                f"params.yaml: variants.{self.name}.teacher: {self.variant.teacher} knows other "
+                f"labels than {self.variant.parent}; name a teacher of the same dataset"
+            )
+        spec = card.network.input
+        train = load_split(DATA / self.variant.dataset, "train", spec)
+        return Teacher(net.to(self.device), train.images, spec, temperature, alpha)
+
+    def fit(
+        self,
+        net: nn.Module,
+        *,
+        phase: str = "train",
+        schedule: Schedule | None = None,
+        teacher: Teacher | None = None,
+        hooks: Hooks | None = None,
+    ) -> History:
+        """Train `net` by the variant's schedule, resumable; see `training.fit`."""
+        return fit(
+            net,
+            self.data,
+            schedule or self.schedule,
+            self.params.seed,
+            self.checkpoint(phase),
+            title=self.name,
+            teacher=teacher,
+            hooks=hooks,
+        )
+
+    def checkpoint(self, phase: str) -> Path:
+        """Where a phase's checkpoint lies: named by all inputs, so that a stale one is not found."""
+        digest = hashlib.sha256()
+        for package in (edgesmith.tasks, edgesmith.compress):
+            for source in sorted(Path(package.__path__[0]).rglob("*.py")):
+                digest.update(source.read_bytes())
+        digest.update(self.variant.model_dump_json().encode())
+        digest.update(self.schedule.model_dump_json().encode())
+        digest.update(json.dumps([self.params.seed, self.params.build_threads]).encode())
+        digest.update(torch.__version__.encode())
+        for name in (self.variant.parent, self.variant.teacher):
+            digest.update(files.sha256_folder(MODELS / name).encode())
+        digest.update((DATA / self.variant.dataset / "dataset.json").read_bytes())
+        return CHECKPOINTS / self.name / f"{digest.hexdigest()[:16]}-{phase}.pt"
+
+    def finish(
+        self,
+        net: nn.Module,
+        trained: dict[str, Any],
+        *,
+        simulated: nn.Module | None = None,
+        batch_norm_folded: bool = False,
+        precision: Literal["fp32", "fp16", "int8"] = "fp32",
+        write_more: Callable[[Path], None] | None = None,
+    ) -> None:
+        """Store the child: weights, card and logits on the test split; drop the checkpoints.
+
+        `simulated` is the graph whose logits artifacts have to reproduce, where that is not `net`
+        itself (quantized variants).
+        """
+        spec = self.data.spec
+        params, macs = count(net, spec.height, spec.width)
+        card = store.Card(
+            name=self.name,
+            model=self.parent.model,
+            network=self.parent.network,
+            labels=self.parent.labels,
+            layers=store.layers_of(net),
+            batch_norm_folded=batch_norm_folded,
+            precision=precision,
+            parent=self.variant.parent,
+            parent_sha256=files.sha256_folder(MODELS / self.variant.parent),
+            step=self.variant.step,
+            trained=trained,
+            params=params,
+            macs=macs,
+        )
+        test = load_split(DATA / self.variant.dataset, "test", spec)
+        logits = predict(simulated if simulated is not None else net, test.images, spec)
+        with files.output_folder(MODELS / self.name) as folder:
+            store.save(folder, net, card)
+            store.save_reference(folder, self._references(logits))
+            if write_more is not None:
+                write_more(folder)
+        shutil.rmtree(CHECKPOINTS / self.name, ignore_errors=True)
+
+    def _references(self, logits: Any) -> dict[str, Any]:
+        """Logits of this variant, of its parent and of the baseline of its chain."""
+        result = {"self": logits}
+        above = store.load_reference(MODELS / self.variant.parent)
+        if self.variant.baseline == self.name:
+            result["baseline"] = logits
+        elif "baseline" in above and self._inherits_baseline():
+            result["baseline"] = above["baseline"]
+        if "self" in above:
+            result["parent"] = above["self"]
+        return result
+
+    def _inherits_baseline(self) -> bool:
+        return self.params.variants[self.variant.parent].baseline == self.variant.baseline
+
+
+def begin(name: str, params: Params) -> Work:
+    """Read all that making variant `name` needs; errors name the key of `params.yaml` at fault."""
+    if name not in params.variants:
+        raise ParamsError(f"params.yaml: variants.{name} is not defined")
+    variant = params.variants[name]
+    device = set_up_torch(params.build_threads, params.seed)
+    net, parent = store.load(MODELS / variant.parent)
+    folder = DATA / variant.dataset
+    labels = read_index(folder).labels
+    if labels != parent.labels:
+        raise ModelError(
+            f"params.yaml: variants.{name}.dataset: {variant.dataset} has {len(labels)} labels, "
+            f"and {variant.parent} was made for {len(parent.labels)} others; "
+            "use the dataset of the parent's model"
+        )
+    spec = parent.network.input
+    data = Data(
+        train=load_split(folder, "train", spec),
+        val=load_split(folder, "val", spec),
+        spec=spec,
+        augment=params.datasets[variant.dataset].augment,
+    )
+    return Work(name, params, variant, net.to(device), parent, data, device)
+
+
+def wrong_step(work: Work, expected: str) -> ParamsError:
+    """The error of a stage that was called for a variant of another step."""
+    return ParamsError(
+        f"params.yaml: variants.{work.name}.step is {work.variant.step}, not {expected}; "
+        f"run `python -m stages.{work.variant.step} {work.name}`"
+    )

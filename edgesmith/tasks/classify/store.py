@@ -1,0 +1,157 @@
+"""`models/<variant>/`: safetensors weights and what it takes to rebuild the network; no pickle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import nn
+
+from edgesmith import files
+from edgesmith.errors import ModelError
+from edgesmith.params import Model
+from edgesmith.tasks.classify.fold import Pairs, conv_norm_pairs, fold_batch_norm
+from edgesmith.tasks.classify.networks import build
+
+WEIGHTS = "weights.safetensors"
+CARD = "model.json"
+REFERENCE = "reference.safetensors"
+
+
+class Layer(BaseModel):
+    """Channels of a convolution or linear layer after pruning."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    inputs: int
+    outputs: int
+    groups: int = 1
+
+
+class Card(BaseModel):
+    """`model.json`: all that it takes to rebuild the network, and where it came from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Literal[1] = 1
+    name: str
+    task: Literal["classify"] = "classify"
+    model: str
+    network: Model
+    labels: list[str]
+    layers: dict[str, Layer]
+    batch_norm_folded: bool = False
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    parent: str | None
+    parent_sha256: str | None
+    step: str
+    trained: dict[str, Any]
+    params: int
+    macs: int
+
+
+def layers_of(net: nn.Module) -> dict[str, Layer]:
+    """Channel counts of every convolution and linear layer, by module path."""
+    found = {}
+    for name, module in net.named_modules():
+        if isinstance(module, nn.Conv2d):
+            found[name] = Layer(
+                inputs=module.in_channels, outputs=module.out_channels, groups=module.groups
+            )
+        elif isinstance(module, nn.Linear):
+            found[name] = Layer(inputs=module.in_features, outputs=module.out_features)
+    return found
+
+
+def save(folder: Path, net: nn.Module, card: Card) -> None:
+    """Write weights and card into `folder` (a temporary one that the caller renames)."""
+    state = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in net.state_dict().items()
+        # The count of batches seen changes nothing in the network's output.
+        if not name.endswith("num_batches_tracked")
+    }
+    files.write_bytes(folder / WEIGHTS, safetensors.torch.save(dict(sorted(state.items()))))
+    files.write_json(folder / CARD, card.model_dump(mode="json"))
+
+
+def read_card(folder: Path) -> Card:
+    """Parse `model.json`; ModelError when it is missing or damaged."""
+    path = folder / CARD
+    try:
+        return Card.model_validate_json(path.read_text())
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be read ({error.strerror}); run `dvc repro` or `dvc pull` first"
+        ) from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise ModelError(
+            f"{path}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}; rebuild it: `dvc repro`"
+        ) from error
+
+
+def load(folder: Path) -> tuple[nn.Module, Card]:
+    """Rebuild the stored network (eval mode, CPU) with its card; ModelError when they disagree."""
+    card = read_card(folder)
+    net = build(card.network, len(card.labels))
+    # Seen on the network as designed: pruning changes widths, never what feeds what.
+    pairs = conv_norm_pairs(net, card.network.input.height, card.network.input.width)
+    _restore_channels(net, card.layers, pairs, folder)
+    if card.batch_norm_folded:
+        fold_batch_norm(net, pairs)
+    path = folder / WEIGHTS
+    try:
+        state = safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ModelError(f"{path}: unreadable ({error}); rebuild it: `dvc repro`") from error
+    if card.precision == "fp16":
+        net.half()
+    missing, unexpected = net.load_state_dict(state, strict=False)
+    wrong = [key for key in missing if not key.endswith("num_batches_tracked")] + unexpected
+    if wrong:
+        raise ModelError(f"{path}: does not fit {CARD} at {wrong[0]!r}; rebuild it: `dvc repro`")
+    return net.eval(), card
+
+
+def save_reference(folder: Path, logits: dict[str, npt.NDArray[np.float32]]) -> None:
+    """Write the logits on the test split (N, classes) of `self`, `parent` and `baseline`."""
+    files.write_bytes(folder / REFERENCE, safetensors.numpy.save(dict(sorted(logits.items()))))
+
+
+def load_reference(folder: Path) -> dict[str, npt.NDArray[np.float32]]:
+    """Read what `save_reference` wrote; empty where the model has none (an untrained start)."""
+    path = folder / REFERENCE
+    return safetensors.numpy.load_file(path) if path.exists() else {}
+
+
+def _restore_channels(net: nn.Module, layers: dict[str, Layer], pairs: Pairs, folder: Path) -> None:
+    """Give every layer the channel counts of the card (torch-pruning changes them in place)."""
+    if set(layers_of(net)) != set(layers):
+        raise ModelError(f"{folder / CARD}: its layers are not those of the architecture it names")
+    for name, layer in layers.items():
+        module = net.get_submodule(name)
+        if isinstance(module, nn.Conv2d):
+            module.in_channels, module.out_channels = layer.inputs, layer.outputs
+            module.groups = layer.groups
+            kernel = module.weight.shape[2:]
+            shape = torch.Size((layer.outputs, layer.inputs // layer.groups, *kernel))
+        else:
+            assert isinstance(module, nn.Linear)  # noqa: S101 - layers_of lists these two kinds
+            module.in_features, module.out_features = layer.inputs, layer.outputs
+            shape = torch.Size((layer.outputs, layer.inputs))
+        module.weight = nn.Parameter(torch.zeros(shape))
+        if module.bias is not None:
+            module.bias = nn.Parameter(torch.zeros(layer.outputs))
+    for conv, norm in pairs:
+        width = conv.out_channels
+        norm.num_features = width
+        norm.weight, norm.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+        norm.running_mean, norm.running_var = torch.zeros(width), torch.ones(width)
