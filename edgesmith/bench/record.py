@@ -1,0 +1,108 @@
+"""`metrics/bench/<device>/<variant>.<format>.json`: one measured cell.
+
+Objects in place of lists and absent keys in place of nulls: DVC drops both without a word.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
+
+from edgesmith import files
+from edgesmith.bench.statistics import Interval, Latency
+from edgesmith.errors import ContractError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Bounds(_Part):
+    """A 95 % confidence interval."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, interval: Interval, digits: int = 4) -> Bounds:
+        """The interval, rounded to `digits` decimals."""
+        return cls(low=round(interval.low, digits), high=round(interval.high, digits))
+
+
+class ModelLatency(_Part):
+    """Milliseconds of the network alone, batch 1."""
+
+    p50: PositiveFloat
+    p90: PositiveFloat
+    p99: PositiveFloat
+    mean: PositiveFloat
+
+    @classmethod
+    def of(cls, latency: Latency) -> ModelLatency:
+        """The figures, rounded to 0.1 µs."""
+        return cls(**{key: round(value, 4) for key, value in latency._asdict().items()})
+
+
+class EndToEndLatency(_Part):
+    """Milliseconds from an encoded image to a label."""
+
+    p50: PositiveFloat
+    p90: PositiveFloat
+    p99: PositiveFloat
+
+    @classmethod
+    def of(cls, latency: Latency) -> EndToEndLatency:
+        """The figures, rounded to 0.1 µs."""
+        return cls(p50=round(latency.p50, 4), p90=round(latency.p90, 4), p99=round(latency.p99, 4))
+
+
+class Bench(_Part):
+    """How fast an artifact runs on one device, and against which baseline in the same run.
+
+    `rounds` are the interleaved turns of artifact and baseline; `runs` the timed inferences of the
+    artifact. `steady` is false when the warm-up ended by its time limit, `noisy` is true when the
+    two halves of the measurement disagree by more than 5 %.
+    """
+
+    version: Literal[1] = 1
+    device: str
+    fingerprint: str
+    variant: str
+    format: str
+    precision: str
+    runtime: str
+    providers: str
+    threads: int = Field(gt=0)
+    latency_ms: ModelLatency
+    latency_ms_ci95: Bounds
+    end_to_end_ms: EndToEndLatency
+    fps: PositiveFloat
+    rss_mb: PositiveFloat
+    load_ms: PositiveFloat
+    first_ms: PositiveFloat
+    baseline: str
+    speedup_vs_baseline: PositiveFloat
+    speedup_ci95: Bounds
+    runs: int = Field(gt=0)
+    warmup_runs: int = Field(gt=0)
+    rounds: int = Field(gt=0)
+    steady: bool
+    noisy: bool
+
+
+def write(record: Bench, path: Path) -> None:
+    """Write the metric file."""
+    files.write_json(path, record.model_dump(mode="json"))
+
+
+def read(path: Path) -> Bench:
+    """Parse a metric file; ContractError names the key that does not fit."""
+    try:
+        return Bench.model_validate_json(path.read_text())
+    except (OSError, ValidationError) as error:
+        raise ContractError(
+            f"{path}: not a benchmark of this version of edgesmith ({error}); remove it and run "
+            "`dvc repro`"
+        ) from error

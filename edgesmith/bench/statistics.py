@@ -1,0 +1,92 @@
+"""What a list of latencies says, and how sure it is (numpy only)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = Sequence[float] | npt.NDArray[np.float64]
+
+# Two-sided 95 % quantiles of Student's t for 1 … 30 degrees of freedom; beyond, the normal one.
+_T95 = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
+)
+Z95 = 1.959964
+
+# Two halves of one measurement whose medians differ by more are not one measurement.
+NOISY = 0.05
+
+
+class Interval(NamedTuple):
+    """A 95 % confidence interval."""
+
+    low: float
+    high: float
+
+
+class Latency(NamedTuple):
+    """Percentiles and mean of one set of samples, in its unit."""
+
+    p50: float
+    p90: float
+    p99: float
+    mean: float
+
+
+def latency(samples: Samples) -> Latency:
+    """Percentiles (linear between order statistics) and mean."""
+    p50, p90, p99 = np.percentile(np.asarray(samples, np.float64), [50, 90, 99])
+    return Latency(float(p50), float(p90), float(p99), float(np.mean(samples)))
+
+
+def median_interval(samples: Samples) -> Interval:
+    """95 % interval of the median from order statistics, whatever the distribution.
+
+    The ranks are those whose binomial(n, 1/2) coverage is at least 95 %; with fewer than 6 samples
+    no pair of ranks reaches it and the whole range is given.
+    """
+    ordered = np.sort(np.asarray(samples, np.float64))
+    count = len(ordered)
+    # Largest k with P(X < k) = P(X <= k - 1) <= 2.5 %, X ~ binomial(n, 1/2), in logarithms so that
+    # thousands of samples do not underflow.
+    log_half = count * math.log(0.5)
+    tail, rank = 0.0, 0
+    for k in range(count // 2):
+        log_choose = math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)
+        tail += math.exp(log_choose + log_half)
+        if tail > 0.025:
+            break
+        rank = k + 1
+    rank = max(rank, 1)
+    return Interval(float(ordered[rank - 1]), float(ordered[count - rank]))
+
+
+def ratio_interval(ratios: Samples) -> tuple[float, Interval]:
+    """Geometric mean of the ratios of several rounds, and its 95 % interval (t on logarithms).
+
+    One round says nothing about its own spread: the interval is then the value itself, and the
+    caller says so by giving the number of rounds.
+    """
+    logarithms = np.log(np.asarray(ratios, np.float64))
+    centre = float(np.mean(logarithms))
+    count = len(logarithms)
+    if count == 1:
+        return math.exp(centre), Interval(math.exp(centre), math.exp(centre))
+    quantile = _T95[count - 2] if count - 2 < len(_T95) else Z95
+    half = quantile * float(np.std(logarithms, ddof=1)) / math.sqrt(count)
+    return math.exp(centre), Interval(math.exp(centre - half), math.exp(centre + half))
+
+
+def is_noisy(samples: Samples) -> bool:
+    """Whether the medians of the first and the second half (in time) differ by more than 5 %."""
+    if len(samples) < 2:
+        return True
+    half = len(samples) // 2
+    first, second = float(np.median(samples[:half])), float(np.median(samples[half:]))
+    return abs(first - second) > NOISY * min(first, second)

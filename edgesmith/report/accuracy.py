@@ -1,0 +1,184 @@
+"""How well an artifact does on the test split, and against what it came from (numpy only).
+
+References are logits of the torch graphs on the same images in the same order, so that every
+comparison is paired: two networks of 90 % that err on the same images differ less than their
+intervals suggest, and this is the design that can tell.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgesmith import files
+from edgesmith.bench.record import Bounds
+from edgesmith.bench.statistics import Z95, Interval
+from edgesmith.contract import Contract
+from edgesmith.errors import ContractError, ModelError
+
+Float32Array = npt.NDArray[np.float32]
+
+# Beyond this, two float32 computations of one network are the same but for the order of additions;
+# identical logits, with no noise at all, are given this value.
+_MAX_SQNR_DB = 200.0
+
+
+class Accuracy(BaseModel):
+    """`metrics/accuracy/<variant>.<format>.json`: one evaluated cell; the same keys in every file.
+
+    Shares in [0, 1]. `delta_vs_baseline` is artifact minus baseline, paired over images; keys
+    without a reference to compare with are absent.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    variant: str
+    format: str
+    precision: str
+    task: str
+    metric: Literal["top1"]
+    value: float = Field(ge=0, le=1)
+    value_ci95: Bounds
+    delta_vs_baseline: float | None = None
+    delta_ci95: Bounds | None = None
+    agreement_vs_parent: float | None = None
+    sqnr_db: float | None = None
+    agreement_vs_self: float | None = None
+    images: int = Field(gt=0)
+    size_bytes: int = Field(gt=0)
+    params: int = Field(ge=0)
+    macs: int = Field(ge=0)
+    runtime: str
+    providers: str
+    threads: int = Field(gt=0)
+
+
+def assess(
+    contract: Contract,
+    logits: Float32Array,
+    labels: npt.NDArray[np.int64],
+    references: dict[str, Float32Array],
+    *,
+    runtime: str,
+    providers: tuple[str, ...],
+    threads: int,
+) -> Accuracy:
+    """The record of an artifact that gave `logits` (N, classes) for images of classes `labels`.
+
+    `references` may hold logits (N, classes) named "self" (the torch graph it was exported from),
+    "parent" and "baseline". Raises ModelError when one is of another shape.
+    """
+    for name, reference in references.items():
+        if reference.shape != logits.shape:
+            raise ModelError(
+                f"models/{contract.variant}/reference.safetensors: {name} is {reference.shape}, "
+                f"the artifact gives {logits.shape}; the test split or the labels changed: "
+                "run `dvc repro`"
+            )
+    right = logits.argmax(axis=1) == labels
+    record: dict[str, object] = {}
+    if "baseline" in references:
+        reference_right = references["baseline"].argmax(axis=1) == labels
+        delta, interval = paired_difference(right, reference_right)
+        record["delta_vs_baseline"] = round(delta, 6)
+        record["delta_ci95"] = Bounds.of(interval, 6)
+    if "parent" in references:
+        record["agreement_vs_parent"] = round(agreement(logits, references["parent"]), 6)
+        record["sqnr_db"] = round(sqnr_db(logits, references["parent"]), 3)
+    if "self" in references:
+        record["agreement_vs_self"] = round(agreement(logits, references["self"]), 6)
+    return Accuracy.model_validate(
+        {
+            "variant": contract.variant,
+            "format": contract.format,
+            "precision": contract.precision,
+            "task": contract.task,
+            "metric": "top1",
+            "value": round(float(np.mean(right)), 6),
+            "value_ci95": Bounds.of(wilson_interval(int(right.sum()), len(right)), 6),
+            "images": len(right),
+            "size_bytes": sum(file.size_bytes for file in contract.files.values()),
+            "params": contract.params,
+            "macs": contract.macs,
+            "runtime": runtime,
+            "providers": " ".join(providers),
+            "threads": threads,
+            **record,
+        }
+    )
+
+
+def wilson_interval(successes: int, trials: int) -> Interval:
+    """95 % interval of a share (Wilson, 1927): right near 0 and 1, where the normal one is not."""
+    share = successes / trials
+    z2 = Z95**2
+    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = Z95 * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+
+
+def paired_difference(
+    right: npt.NDArray[np.bool_], reference_right: npt.NDArray[np.bool_]
+) -> tuple[float, Interval]:
+    """Share right minus reference's share right on the same images, and its 95 % interval.
+
+    Only images that exactly one of the two gets right carry information. The interval is the
+    adjusted Wald one of Bonett and Price (2012): half an image is added to either kind, so that
+    no disagreement at all still leaves an interval of honest width.
+    """
+    count = len(right)
+    gained = int(np.sum(right & ~reference_right))
+    lost = int(np.sum(~right & reference_right))
+    share_gained, share_lost = (gained + 1) / (count + 2), (lost + 1) / (count + 2)
+    centre = share_gained - share_lost
+    half = Z95 * math.sqrt((share_gained + share_lost - centre**2) / (count + 2))
+    return (gained - lost) / count, Interval(max(-1.0, centre - half), min(1.0, centre + half))
+
+
+def unpaired_difference(
+    share: float, interval: Bounds, other: float, other_interval: Bounds
+) -> tuple[float, Interval]:
+    """Share minus other, and its 95 % interval from their own (Newcombe, 1998, method 10).
+
+    For two records without a common reference; wider than the paired interval.
+    """
+    difference = share - other
+    low = difference - math.hypot(share - interval.low, other_interval.high - other)
+    high = difference + math.hypot(interval.high - share, other - other_interval.low)
+    return difference, Interval(low, high)
+
+
+def agreement(logits: Float32Array, reference: Float32Array) -> float:
+    """Share of images for which both name the same class."""
+    return float(np.mean(logits.argmax(axis=1) == reference.argmax(axis=1)))
+
+
+def sqnr_db(logits: Float32Array, reference: Float32Array) -> float:
+    """Power of the reference over the power of the difference, in decibels; at most 200."""
+    signal = np.sum(np.square(reference.astype(np.float64)))
+    noise = np.sum(np.square(logits.astype(np.float64) - reference.astype(np.float64)))
+    if noise == 0:
+        return _MAX_SQNR_DB
+    return min(_MAX_SQNR_DB, 10 * math.log10(max(float(signal), 1e-300) / float(noise)))
+
+
+def write(record: Accuracy, path: Path) -> None:
+    """Write the metric file; keys without a value are left out."""
+    files.write_json(path, record.model_dump(mode="json", exclude_none=True))
+
+
+def read(path: Path) -> Accuracy:
+    """Parse a metric file; ContractError names the key that does not fit."""
+    try:
+        return Accuracy.model_validate_json(path.read_text())
+    except (OSError, ValidationError) as error:
+        raise ContractError(
+            f"{path}: not an accuracy record of this version of edgesmith ({error}); remove it and "
+            "run `dvc repro`"
+        ) from error

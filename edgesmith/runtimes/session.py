@@ -1,0 +1,82 @@
+"""One way to run any artifact: `load` it, then `run` batches of images.
+
+A new engine is one file beside this one and one case in `_engine`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesmith import contract as contracts
+from edgesmith.contract import Contract
+from edgesmith.errors import RuntimeUnavailableError
+
+Float32Array = npt.NDArray[np.float32]
+
+
+class Session(Protocol):
+    """An artifact that is ready to run.
+
+    `engine` names the runtime and its version ("onnxruntime 1.31.1"), `providers` what it really
+    executes on, in order of preference, by the short names of `params.yaml: runtime.providers`.
+    """
+
+    contract: Contract
+    engine: str
+    providers: tuple[str, ...]
+    threads: int
+
+    def run(self, images: Float32Array) -> Float32Array:
+        """(N, classes) float32 logits of (N, 3, height, width) float32 from `network_input`.
+
+        Any N: a network of fixed batch is called as often as needed. Layout, dtype and
+        quantization of the network's own tensors are the session's affair.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """What a module of this package offers."""
+
+    def load(
+        self, artifact: Path, contract: Contract, threads: int, providers: Sequence[str]
+    ) -> Session:
+        """A session of an artifact whose files were verified."""
+        ...
+
+
+def load(artifact: Path, threads: int = 1, providers: Sequence[str] = ("cpu",)) -> Session:
+    """A session of the artifact folder, after every file was checked against its contract.
+
+    Raises ContractError for an artifact that is damaged or of another version, and
+    RuntimeUnavailableError where its engine or a provider is not installed here.
+    """
+    contract = contracts.verify(artifact)
+    return engine(artifact, contract).load(artifact, contract, threads, providers)
+
+
+def engine(artifact: Path, contract: Contract) -> Engine:
+    """The module that runs the artifact's format, imported on first use."""
+    try:
+        return _engine(artifact, contract.format)
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailableError(
+            f"{artifact}: the {contract.format} format needs the Python package "
+            f"{error.name!r}, which is not installed here; pip install edgesmith[device-onnx]"
+        ) from error
+
+
+def _engine(artifact: Path, name: str) -> Engine:
+    if name in {"onnx", "onnx-trt"}:
+        from edgesmith.runtimes import onnxruntime  # noqa: PLC0415 (only what the artifact needs)
+
+        return onnxruntime
+    raise RuntimeUnavailableError(
+        f"{artifact / contracts.FILE}: no runtime of this version of edgesmith executes the format "
+        f"{name!r}; known: onnx, onnx-trt"
+    )
