@@ -11,8 +11,7 @@ from safetensors.numpy import load_file
 from edgesmith.data.store import load_split
 from edgesmith.params import load_params
 from edgesmith.report import accuracy
-from edgesmith.runtimes.session import load
-from edgesmith.runtimes.tensors import network_input
+from edgesmith.runtimes.session import load, predict
 from stages._run import main
 
 
@@ -20,12 +19,11 @@ def run(variant: str, format_name: str) -> None:
     params = load_params()
     artifact = Path("artifacts") / variant / format_name
     session = load(artifact, params.runtime.threads, params.runtime.providers)
-    spec = session.contract.input
     folder = Path("data") / params.variants[variant].dataset
-    split = load_split(folder, "test", spec.preprocess)
+    split = load_split(folder, "test", session.contract.input.preprocess)
     record = accuracy.assess(
         session.contract,
-        session.run(network_input(split.images, spec)),
+        predict(session, split.images),
         split.labels,
         load_file(Path("models") / variant / "reference.safetensors"),
         runtime=session.engine,

@@ -55,7 +55,7 @@ class Process:
     def __init__(self, artifact: Path, settings: Settings, frame: bytes) -> None:
         """Start `python -m edgesmith.bench.worker` and load the artifact in it."""
         self._artifact = artifact
-        # A file and not a pipe: nobody reads it while the worker runs, and a full pipe would stop it.
+        # A file, for a pipe that nobody reads while the worker runs would stop it when full.
         self._messages = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "edgesmith.bench.worker"],

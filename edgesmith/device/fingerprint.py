@@ -80,7 +80,7 @@ def here(path: Path) -> Device:
     if device.fingerprint_id != (current := fingerprint_id(fingerprint())):
         raise ContractError(
             f"{path}: describes another machine, or this one before a change "
-            f"({device.fingerprint_id}; now {current}); run `python -m stages.probe`, or `dvc repro`"
+            f"({device.fingerprint_id}; now {current}); run `dvc repro`, whose probe renews it"
         )
     return device
 

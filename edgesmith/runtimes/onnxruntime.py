@@ -106,25 +106,32 @@ def load(
 
 
 def available_providers() -> list[str]:
-    """Short names of the providers that this ONNX Runtime was built with, best first."""
-    return [_short_name(name) for name in onnxruntime.get_available_providers()]
+    """Short names of the providers that this ONNX Runtime was built with, best first.
+
+    Not the Azure one, which every build lists: it calls a cloud service and runs nothing here.
+    """
+    return [
+        _short_name(name)
+        for name in onnxruntime.get_available_providers()
+        if name != "AzureExecutionProvider"
+    ]
 
 
 def provider_name(provider: str) -> str:
     """ONNX Runtime's name of a provider; RuntimeUnavailableError if it is not installed here."""
     by_full_name = {full.lower(): full for full, _ in PROVIDERS.values()}
-    installed = onnxruntime.get_available_providers()
     name = (
         PROVIDERS[provider.lower()][0]
         if provider.lower() in PROVIDERS
         else by_full_name.get(provider.lower(), provider)
     )
-    if name in installed:
+    available = available_providers()
+    if _short_name(name) in available:
         return name
     remedy = next((install for full, install in PROVIDERS.values() if full == name), None)
     raise RuntimeUnavailableError(
         f"runtime.providers: {provider!r} is not available in {ENGINE}; available: "
-        f"{', '.join(map(_short_name, installed))}; "
+        f"{', '.join(available)}; "
         + (f"install {remedy}" if remedy else f"known names: {', '.join(PROVIDERS)}")
     )
 

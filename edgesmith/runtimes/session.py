@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from edgesmith import contract as contracts
 from edgesmith.contract import Contract
 from edgesmith.errors import RuntimeUnavailableError
+from edgesmith.preprocess import Float32Array, UInt8Array
+from edgesmith.runtimes.tensors import network_input
 
-Float32Array = npt.NDArray[np.float32]
+_PIECE = 256
 
 
 class Session(Protocol):
@@ -58,6 +59,18 @@ def load(artifact: Path, threads: int = 1, providers: Sequence[str] = ("cpu",)) 
     """
     contract = contracts.verify(artifact)
     return engine(artifact, contract).load(artifact, contract, threads, providers)
+
+
+def predict(session: Session, images: UInt8Array) -> Float32Array:
+    """(N, classes) float32 logits of (N, H, W, 3) uint8 images that were fitted.
+
+    Normalised piece by piece: a whole test split as float32 may not fit the memory.
+    """
+    pieces = [
+        session.run(network_input(images[start : start + _PIECE], session.contract.input))
+        for start in range(0, len(images), _PIECE)
+    ]
+    return np.concatenate(pieces)
 
 
 def engine(artifact: Path, contract: Contract) -> Engine:

@@ -1,0 +1,290 @@
+"""`edgesmith …`: the command line, on the build host and on the device.
+
+Commands import what they need when they run, so that `--help` is instant and a device needs no
+more than its runtime.
+"""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from edgesmith.errors import EdgesmithError
+
+if TYPE_CHECKING:
+    from edgesmith.bench.record import Bench
+    from edgesmith.contract import Contract
+
+
+class _Commands(TyperGroup):
+    """Ends with one message on standard error and status 1 when a user can mend the cause."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EdgesmithError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From a trained vision model to small, fast, verified artifacts for every edge device.",
+    rich_markup_mode=None,  # plain help reads the same in a log and on a serial console
+)
+
+ArtifactArgument = Annotated[
+    Path, typer.Argument(help="Folder of an artifact, such as artifacts/mobilenetv2-qat/onnx.")
+]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads that the network runs on.")]
+ProviderOption = Annotated[
+    list[str], typer.Option("--provider", help="cpu, cuda, openvino …; best first, repeatable.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+
+
+@app.command(epilog="Example: edgesmith inspect artifacts/mobilenetv2-qat/onnx")
+def inspect(artifact: ArtifactArgument, as_json: JsonOption = False) -> None:
+    """Show what an artifact is, takes and gives."""
+    from edgesmith import contract as contracts
+
+    contract = contracts.read(artifact)
+    if as_json:
+        typer.echo(contract.model_dump_json(indent=2))
+    else:
+        _print_pairs(_describe_contract(contract))
+
+
+@app.command(epilog="Example: edgesmith verify artifacts/mobilenetv2-qat/onnx && echo intact")
+def verify(artifact: ArtifactArgument) -> None:
+    """Check an artifact against its contract.
+
+    Status 1 if a file is missing, extra, or of another content.
+    """
+    from edgesmith import contract as contracts
+
+    contract = contracts.verify(artifact)
+    typer.echo(f"{artifact}: {len(contract.files)} file(s) match the contract")
+
+
+@app.command(
+    epilog="Example: edgesmith bench artifacts/mobilenetv2-qat/onnx --threads 2 "
+    "--baseline artifacts/mobilenetv2-baseline/onnx"
+)
+def bench(  # noqa: PLR0917 (typer passes them by name)
+    artifact: ArtifactArgument,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="Artifact to measure in turns with it, for a speed-up with interval."),
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="Encoded image for the end-to-end figure (a 640×480 JPEG).")
+    ] = None,
+    threads: ThreadsOption = 1,
+    provider: ProviderOption = ["cpu"],  # noqa: B006 (typer copies it)
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of artifact and baseline.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure latency, memory and load time in a fresh process."""
+    from edgesmith.bench.measure import Settings, measure_pair
+    from edgesmith.device import fingerprint
+    from edgesmith.preprocess import read_image
+
+    frame = None
+    if image is not None:
+        read_image(image)  # names the file if it is damaged; the worker could not
+        frame = image.read_bytes()
+    device = fingerprint.probe("here")
+    measured = measure_pair(
+        artifact,
+        baseline or artifact,
+        Settings(threads=threads, providers=tuple(provider), rounds=rounds),
+        device=device.name,
+        fingerprint=device.fingerprint_id,
+        frame=frame,
+    )
+    if as_json:
+        typer.echo(measured.model_dump_json(indent=2))
+    else:
+        machine = fingerprint.describe(device.fingerprint)
+        _print_pairs({"machine": machine, **_describe_bench(measured, baseline is not None)})
+
+
+@app.command(epilog="Example: edgesmith predict artifacts/mobilenetv2-qat/onnx sign.jpg --json")
+def predict(
+    artifact: ArtifactArgument,
+    images: Annotated[list[Path], typer.Argument(help="Image files: JPEG, PNG, BMP, WebP.")],
+    threads: ThreadsOption = 1,
+    provider: ProviderOption = ["cpu"],  # noqa: B006 (typer copies it)
+    as_json: JsonOption = False,
+) -> None:
+    """Name the five most probable classes of each image."""
+    from edgesmith.decode import top_k
+    from edgesmith.preprocess import fit, read_image
+    from edgesmith.runtimes import session as runtimes
+
+    session = runtimes.load(artifact, threads, provider)
+    labels = session.contract.labels
+    results = {}
+    for path in images:
+        image = fit(read_image(path), session.contract.input.preprocess)
+        results[str(path)] = top_k(runtimes.predict(session, image[None]), labels, 5)[0]
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    name: [prediction._asdict() for prediction in predictions]
+                    for name, predictions in results.items()
+                },
+                indent=2,
+            )
+        )
+        return
+    for name, predictions in results.items():
+        typer.echo(name)
+        for prediction in predictions:
+            typer.echo(f"  {100 * prediction.probability:5.1f} %  {prediction.label}")
+
+
+@app.command(epilog="Example: edgesmith compare")
+def compare(
+    folder: Annotated[
+        Path, typer.Option(help="Checkout with params.yaml, metrics/ and devices/.")
+    ] = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Print the comparison that `dvc repro` measured."""
+    from edgesmith.device import fingerprint
+    from edgesmith.params import load_params
+    from edgesmith.report import compare as report
+    from edgesmith.report.cells import read_cells
+
+    params = load_params(folder / "params.yaml")
+    device = fingerprint.read(folder / "devices/host/device.json")
+    cells = read_cells(params, folder / "metrics", device)
+    if as_json:
+        typer.echo(json.dumps(report.strategies(cells), indent=2))
+        return
+    for baseline, members in report.families(cells).items():
+        _print_table(f"against {baseline}", report.HEADERS, report.table_rows(members))
+    for line in report.notes(cells, device):
+        typer.echo(line.replace("`", ""))
+
+
+@app.command(epilog="Example: edgesmith doctor")
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what this machine can run and build.
+
+    And what to install for the rest.
+    """
+    from edgesmith.device import doctor as checks
+
+    found = checks.examine()
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        _print_pairs(found)
+
+
+@app.command(epilog="Example: edgesmith overlay params/cifar10.yaml && dvc repro")
+def overlay(
+    file: Annotated[Path, typer.Argument(help="Overlay, such as params/cifar10.yaml.")],
+    params: Annotated[Path, typer.Option(help="The file to change.")] = Path("params.yaml"),
+) -> None:
+    """Merge an overlay into params.yaml, keeping its comments.
+
+    The result is checked first; a faulty one changes nothing.
+    """
+    if importlib.util.find_spec("ruamel.yaml") is None:
+        from edgesmith.errors import RuntimeUnavailableError
+
+        raise RuntimeUnavailableError(
+            "overlay is for the build host; pip install edgesmith[build] there"
+        )
+    from edgesmith import overlay as overlays
+
+    overlays.apply(file, params)
+    typer.echo(f"{params}: merged {file}; `git diff {params}` shows what changed")
+
+
+def _describe_contract(contract: Contract) -> dict[str, str]:
+    spec, parity = contract.input, contract.parity
+    shape = "×".join("N" if size < 0 else str(size) for size in spec.shape)
+    sqnr = "identical" if parity.sqnr_db is None else f"SQNR {parity.sqnr_db:.1f} dB"
+    return {
+        "variant": f"{contract.variant} (model {contract.model}, parent {contract.parent})",
+        "task": f"{contract.task}, {len(contract.labels)} labels",
+        "format": f"{contract.format}, {contract.precision}, for {contract.target}",
+        "input": f"{spec.name}: {shape} {spec.layout} {spec.dtype} {spec.preprocess.colour}",
+        "preprocessing": (
+            f"{spec.preprocess.resize}, {spec.preprocess.interpolation}, mean "
+            f"{list(spec.preprocess.mean)}, std {list(spec.preprocess.std)}"
+            + (", inside the network" if spec.normalised_inside else "")
+        ),
+        "outputs": ", ".join(f"{out.name}: {out.meaning} {out.dtype}" for out in contract.outputs),
+        "size": f"{sum(file.size_bytes for file in contract.files.values()) / 1e6:.3f} MB",
+        "parameters": f"{contract.params:,}",
+        "MACs": f"{contract.macs:,}",
+        "parity": (
+            f"against {parity.against} on {parity.images} images: {sqnr}, agreement "
+            f"{parity.agreement:.3f}, largest difference {parity.max_abs_diff:.3g}"
+        ),
+        "made with": ", ".join(f"{tool} {version}" for tool, version in contract.tools.items()),
+        "files": ", ".join(contract.files),
+    }
+
+
+def _describe_bench(measured: Bench, with_baseline: bool) -> dict[str, str]:
+    latency, end_to_end = measured.latency_ms, measured.end_to_end_ms
+    found = {
+        "artifact": f"{measured.variant}.{measured.format} ({measured.precision})",
+        "engine": f"{measured.runtime} on {measured.providers}, {measured.threads} thread(s)",
+        "latency": (
+            f"p50 {latency.p50:.3f} ms [{measured.latency_ms_ci95.low:.3f}, "
+            f"{measured.latency_ms_ci95.high:.3f}], p90 {latency.p90:.3f}, p99 {latency.p99:.3f}"
+        ),
+        "end to end": (
+            f"p50 {end_to_end.p50:.3f} ms, p90 {end_to_end.p90:.3f}, p99 {end_to_end.p99:.3f}"
+        ),
+        "frames": f"{measured.fps:.1f} per second",
+        "load": f"{measured.load_ms:.1f} ms, first inference {measured.first_ms:.2f} ms",
+        "memory": f"{measured.rss_mb:.0f} MB at the peak",
+        "runs": f"{measured.runs} in {measured.rounds} rounds, warm-up {measured.warmup_runs}",
+    }
+    if with_baseline:
+        found["speed-up"] = (
+            f"{measured.speedup_vs_baseline:.2f}× [{measured.speedup_ci95.low:.2f}, "
+            f"{measured.speedup_ci95.high:.2f}] over {measured.baseline}"
+        )
+    if measured.noisy:
+        found["caution"] = "noisy: the two halves of the measurement differ by more than 5 %"
+    return found
+
+
+def _print_pairs(pairs: dict[str, str]) -> None:
+    width = max(len(key) for key in pairs)
+    for key, value in pairs.items():
+        typer.echo(f"{key:<{width}}  {value}")
+
+
+def _print_table(title: str, headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title)
+    for number, header in enumerate(headers):
+        # Names are read from the left, figures compared by their right ends.
+        table.add_column(header, justify="left" if number < 3 else "right", no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)

@@ -1,0 +1,30 @@
+"""All cells side by side.
+
+metrics/accuracy, metrics/bench/host, devices/host/device.json -> metrics/{strategies.json,
+comparison.md, active.json, strategies.png}
+"""
+
+from pathlib import Path
+
+from edgesmith import files
+from edgesmith.device import fingerprint
+from edgesmith.params import load_params
+from edgesmith.report import compare
+from edgesmith.report.cells import read_cells
+from edgesmith.report.plot import strategies_png
+from stages._run import main
+
+
+def run() -> None:
+    params = load_params()
+    metrics = Path("metrics")
+    device = fingerprint.read(Path("devices/host/device.json"))
+    cells = read_cells(params, metrics, device)
+    files.write_json(metrics / "strategies.json", compare.strategies(cells))
+    files.write_json(metrics / "active.json", compare.active(cells, params))
+    files.write_text(metrics / "comparison.md", compare.markdown(cells, params, device))
+    files.write_bytes(metrics / "strategies.png", strategies_png(cells))
+
+
+if __name__ == "__main__":
+    main(run)
