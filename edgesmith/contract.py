@@ -74,8 +74,8 @@ class Parity(_Part):
     tolerance: dict[str, float]
 
 
-class Contract(_Part):
-    """All that a device needs to know to run the artifact, and to trust it."""
+class Description(_Part):
+    """All that it takes to run the artifact."""
 
     version: Literal[1] = 1
     task: Literal["classify", "detect"]
@@ -93,7 +93,6 @@ class Contract(_Part):
     params: int
     macs: int
     tools: dict[str, str]
-    parity: Parity
 
     def model_file(self, artifact: Path, suffix: str) -> Path:
         """Path of the artifact's one file that ends with `suffix`; ContractError if not one."""
@@ -103,6 +102,17 @@ class Contract(_Part):
                 f"{artifact / FILE}: expected one {suffix} file, found {names}; export it again"
             )
         return artifact / names[0]
+
+
+class Contract(Description):
+    """A description and the proof of it: what `contract.json` holds."""
+
+    parity: Parity
+
+
+def prove(description: Description, parity: Parity) -> Contract:
+    """The contract of an artifact whose parity was measured."""
+    return Contract(**description.model_dump(), parity=parity)
 
 
 def describe_files(artifact: Path) -> dict[str, File]:

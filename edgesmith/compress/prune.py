@@ -19,7 +19,7 @@ from edgesmith.preprocess import normalise
 from edgesmith.tasks.classify.networks import count, head_of
 from edgesmith.tasks.classify.training import Hooks, channels_last
 
-Masks = dict[nn.Parameter, torch.Tensor]
+Masks = dict[torch.Tensor, torch.Tensor]
 
 
 def prune(work: Work) -> None:
@@ -29,8 +29,8 @@ def prune(work: Work) -> None:
         raise wrong_step(work, "prune")
     if work.parent.batch_norm_folded:
         raise ModelError(
-            f"params.yaml: variants.{work.name}.parent: {variant.parent} is {work.parent.precision} "
-            "with folded batch normalisation; prune first, then quantize or cast"
+            f"params.yaml: variants.{work.name}.parent: {variant.parent} has folded batch "
+            f"normalisation ({work.parent.precision}); prune first, then quantize or cast"
         )
     net, spec = work.net, work.data.spec
     before = count(net, spec.height, spec.width)
@@ -100,7 +100,7 @@ class _Structured:
         channels_last(self.work.net)
 
     def _accumulate_gradients(self, images: int = 256) -> None:
-        """Gradients of the loss on training images, which Taylor importance multiplies by weights."""
+        """Gradients of the loss on training images, for Taylor importance."""
         self.work.net.eval()
         train = self.work.data.train
         order = torch.randperm(

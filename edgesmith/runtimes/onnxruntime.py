@@ -8,7 +8,7 @@ from typing import Any
 
 import onnxruntime
 
-from edgesmith.contract import Contract, Input, Output
+from edgesmith.contract import Description, Input, Output
 from edgesmith.errors import ContractError, RuntimeUnavailableError
 from edgesmith.preprocess import Float32Array
 from edgesmith.runtimes import tensors
@@ -35,7 +35,7 @@ class OnnxRuntimeSession:
 
     def __init__(
         self,
-        contract: Contract,
+        contract: Description,
         session: Any,
         providers: tuple[str, ...],
         threads: int,
@@ -64,7 +64,7 @@ class OnnxRuntimeSession:
 
 
 def load(
-    artifact: Path, contract: Contract, threads: int, providers: Sequence[str]
+    artifact: Path, contract: Description, threads: int, providers: Sequence[str]
 ) -> OnnxRuntimeSession:
     """A session of an artifact whose files were verified.
 
@@ -140,7 +140,7 @@ def _short_name(name: str) -> str:
     return next((short for short, (full, _) in PROVIDERS.items() if full == name), name)
 
 
-def _check_tensors(model: Path, contract: Contract, session: Any) -> None:
+def _check_tensors(model: Path, contract: Description, session: Any) -> None:
     """The names, dtypes and shapes in the contract must be those of the network."""
     inputs = {tensor.name: tensor for tensor in session.get_inputs()}
     outputs = {tensor.name: tensor for tensor in session.get_outputs()}

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from edgesmith import contract as contracts
-from edgesmith.contract import Contract
+from edgesmith.contract import Contract, Description
 from edgesmith.errors import RuntimeUnavailableError
 from edgesmith.preprocess import Float32Array, UInt8Array
 from edgesmith.runtimes.tensors import network_input
@@ -27,7 +27,7 @@ class Session(Protocol):
     executes on, in order of preference, by the short names of `params.yaml: runtime.providers`.
     """
 
-    contract: Contract
+    contract: Description
     engine: str
     providers: tuple[str, ...]
     threads: int
@@ -45,7 +45,7 @@ class Engine(Protocol):
     """What a module of this package offers."""
 
     def load(
-        self, artifact: Path, contract: Contract, threads: int, providers: Sequence[str]
+        self, artifact: Path, contract: Description, threads: int, providers: Sequence[str]
     ) -> Session:
         """A session of an artifact whose files were verified."""
         ...

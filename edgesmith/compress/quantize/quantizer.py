@@ -1,15 +1,19 @@
 """Which tensors of an exported graph are quantized, and which must share one range.
 
-A PT2E quantizer (torchao) of our own, because every format has to be able to take the ranges: integer
-kernels of ONNX Runtime, TFLite, NCNN and TensorRT read a convolution's input and write the output
-*after* its activation function; additions and concatenations read two quantized inputs; pooling,
-reshaping and padding pass values through and so keep their input's range.
+A PT2E quantizer (torchao) of our own, because every format has to be able to take the ranges:
+integer kernels of ONNX Runtime, TFLite, NCNN and TensorRT read a convolution's input and write its
+output *after* the activation function; additions and concatenations read two quantized inputs;
+pooling and reshaping pass values through and so keep their input's range.
+
+A range is known by its *key*: `input`, the module path of the layer whose fused output it is
+(`features.3.conv.2`), or, for an operator without weights, the path of the module that calls it and
+the operator (`features.3/add`). Keys are the same in the float graph, the training graph and the
+exported ONNX, which is how one range finds its tensor in every format.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch.fx import GraphModule, Node
@@ -21,33 +25,38 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
+from edgesmith.compress.quantize.fake import PerChannelWeight, TensorRange
+from edgesmith.compress.quantize.ranges import Scheme
+from edgesmith.errors import ModelError
+
 aten = torch.ops.aten
 
-Scheme = Literal["affine", "symmetric"]
-# Operators by what an integer kernel does with them; `exported` overloads of torch 2.14.
-WEIGHTED = {aten.conv2d.default, aten.linear.default, aten.conv2d.padding}
-BATCH_NORM = {aten.batch_norm.default}
-FUSED_ACTIVATION = {
+# Operators (overloads that torch.export of torch 2.14 emits) by what an integer kernel does.
+_WEIGHTED = {aten.conv2d.default, aten.linear.default, aten.conv2d.padding}
+_FUSED = {
+    aten.batch_norm.default,
     aten.relu.default,
     aten.relu_.default,
     aten.hardtanh.default,
     aten.hardtanh_.default,
     aten.clamp.default,
+    aten.clamp_.default,
 }
-# Not fused into the kernel before them: read one quantized tensor and write another.
-UNARY = {
-    aten.hardswish.default,
-    aten.hardswish_.default,
-    aten.hardsigmoid.default,
-    aten.hardsigmoid_.default,
-    aten.silu.default,
-    aten.silu_.default,
-    aten.sigmoid.default,
+_OTHERS = {
+    aten.add.Tensor: "add",
+    aten.add_.Tensor: "add",
+    aten.mul.Tensor: "mul",
+    aten.mul_.Tensor: "mul",
+    aten.cat.default: "concat",
+    aten.hardswish.default: "hardswish",
+    aten.hardswish_.default: "hardswish",
+    aten.hardsigmoid.default: "hardsigmoid",
+    aten.hardsigmoid_.default: "hardsigmoid",
+    aten.silu.default: "silu",
+    aten.silu_.default: "silu",
+    aten.sigmoid.default: "sigmoid",
 }
-BINARY = {aten.add.Tensor, aten.add_.Tensor, aten.mul.Tensor, aten.mul_.Tensor}
-CONCAT = {aten.cat.default}
-# The output holds the input's values, or averages of them.
-PASS_THROUGH = {
+_PASS_THROUGH = {
     aten.adaptive_avg_pool2d.default,
     aten.avg_pool2d.default,
     aten.max_pool2d.default,
@@ -56,7 +65,139 @@ PASS_THROUGH = {
     aten.view.default,
     aten.reshape.default,
     aten.pad.default,
-    aten.constant_pad_nd.default,
     aten.dropout.default,
     aten.dropout_.default,
 }
+INPUT_KEY = "input"
+
+
+class RangeQuantizer(Quantizer):  # type: ignore[misc]
+    """Annotates a graph for 8-bit integer kernels; `keys` lists the ranges it needs, in order."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        super().__init__()
+        self.scheme = scheme
+        self.keys: list[str] = []
+        self.layers: list[str] = []
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        """Mark every tensor to quantize, weights included; ModelError names what cannot be."""
+        logits = _returned(model)
+        for node in model.graph.nodes:
+            if node.op == "placeholder":
+                self._quantize_output(node, INPUT_KEY)
+            elif node.op == "call_function" and not _counts_batches(node):
+                self._annotate_operator(node, logits)
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        """Nothing to add: `annotate` refuses what it does not know."""
+
+    def _annotate_operator(self, node: Node, logits: set[Node]) -> None:
+        if node.target in _WEIGHTED:
+            key = self._unique(_module_path(node), self.layers)
+            self.layers.append(key)
+            source, weight = _node(node.args[0]), _node(node.args[1])
+            # torchao's fusion of batch normalisation expects both, the activation first.
+            _annotation(node).input_qspec_map[source] = SharedQuantizationSpec(source)
+            _annotation(node).input_qspec_map[weight] = self._weight_spec(key)
+            self._quantize_fused(node, key, logits)
+        elif node.target in _OTHERS:
+            path = f"{_module_path(node)}/{_OTHERS[node.target]}"
+            self._quantize_fused(node, self._unique(path, self.keys), logits)
+        elif node.target in _PASS_THROUGH:
+            if node not in logits:
+                shared = SharedQuantizationSpec(_node(node.args[0]))
+                _annotation(node).output_qspec = shared
+        elif node.target not in _FUSED:
+            raise ModelError(
+                f"layer {_module_path(node)}: the operator {node.target} has no quantization rule; "
+                "leave this model unquantized, or add a rule to compress/quantize/quantizer.py"
+            )
+        elif not _is_fused(node):
+            path = f"{_module_path(node)}/activation"
+            self._quantize_output(node, self._unique(path, self.keys))
+
+    def _quantize_fused(self, node: Node, key: str, logits: set[Node]) -> None:
+        """Quantize what leaves the fused kernel that starts at `node`; logits stay float."""
+        last = node
+        while (following := _only_user(last)) is not None and following.target in _FUSED:
+            last = following
+            _annotation(last)
+        if last not in logits:
+            self._quantize_output(last, key)
+
+    def _quantize_output(self, node: Node, key: str) -> None:
+        self.keys.append(key)
+        symmetric = self.scheme == "symmetric"
+        _annotation(node).output_qspec = QuantizationSpec(
+            dtype=torch.int8,
+            quant_min=-127 if symmetric else -128,
+            quant_max=127,
+            qscheme=torch.per_tensor_symmetric if symmetric else torch.per_tensor_affine,
+            is_dynamic=False,
+            observer_or_fake_quant_ctr=TensorRange.with_args(key=key),
+        )
+
+    @staticmethod
+    def _weight_spec(key: str) -> QuantizationSpecBase:
+        return QuantizationSpec(
+            dtype=torch.int8,
+            quant_min=-127,
+            quant_max=127,
+            qscheme=torch.per_channel_symmetric,
+            ch_axis=0,
+            is_dynamic=False,
+            observer_or_fake_quant_ctr=PerChannelWeight.with_args(key=key),
+        )
+
+    @staticmethod
+    def _unique(key: str, taken: list[str]) -> str:
+        """A module that is called again gets `#1`, `#2` … in the order of its calls."""
+        if key not in taken:
+            return key
+        return next(f"{key}#{n}" for n in range(1, len(taken) + 1) if f"{key}#{n}" not in taken)
+
+
+def _annotation(node: Node) -> Any:
+    return node.meta.setdefault(
+        "quantization_annotation", QuantizationAnnotation(_annotated=True, input_qspec_map={})
+    )
+
+
+def _node(argument: object) -> Node:
+    if not isinstance(argument, Node):
+        raise ModelError(f"expected a tensor in the exported graph, found {argument!r}")
+    return argument
+
+
+def _module_path(node: Node) -> str:
+    stack = node.meta.get("nn_module_stack") or {}
+    return str(list(stack.values())[-1][0]) if stack else ""
+
+
+def _only_user(node: Node) -> Node | None:
+    return next(iter(node.users)) if len(node.users) == 1 else None
+
+
+def _is_fused(node: Node) -> bool:
+    """Whether an activation or normalisation belongs to the kernel before it."""
+    source = _node(node.args[0])
+    fusing = source.target in _WEIGHTED | _OTHERS.keys() | _FUSED
+    return fusing and _only_user(source) is node
+
+
+def _returned(model: GraphModule) -> set[Node]:
+    """The nodes whose value the graph returns."""
+    output = next(node for node in model.graph.nodes if node.op == "output")
+    return set(output.all_input_nodes)
+
+
+def _counts_batches(node: Node) -> bool:
+    """`num_batches_tracked += 1`, which a graph exported in training mode holds."""
+    source = node.args[0] if node.args else None
+    return (
+        isinstance(source, Node)
+        and source.op == "get_attr"
+        and str(source.target).endswith("num_batches_tracked")
+    )

@@ -65,7 +65,7 @@ class Teacher:
 class Hooks:
     """What a step adds to the loop."""
 
-    mode: Callable[[nn.Module, bool], None] = lambda net, training: net.train(training) and None
+    mode: Callable[[nn.Module, bool], object] = lambda net, training: net.train(training)
     before_step: Callable[[float], None] = lambda progress: None
     after_step: Callable[[], None] = lambda: None
 
@@ -106,7 +106,11 @@ def fit(
         optimizer, lambda step: _one_cycle(step / total, schedule.warmup_share)
     )
     ema = (
-        AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(schedule.ema), use_buffers=True)
+        AveragedModel(
+            net,
+            multi_avg_fn=get_ema_multi_avg_fn(schedule.ema),  # type: ignore[no-untyped-call]
+            use_buffers=True,
+        )
         if schedule.ema
         else None
     )

@@ -1,0 +1,170 @@
+"""A variant as ONNX: FP32, FP16 or INT8 (QDQ), for ONNX Runtime or as TensorRT's input."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import onnx
+import onnxslim
+import torch
+from onnx import helper, numpy_helper
+from torch import nn
+
+from edgesmith import contract as contracts
+from edgesmith import files
+from edgesmith.compress.quantize import ranges
+from edgesmith.contract import Description, Input, Output
+from edgesmith.errors import ExportError
+from edgesmith.formats import qdq
+from edgesmith.params import Export
+from edgesmith.tasks.classify import store
+
+FILE = "model.onnx"
+Target = Literal["onnxruntime", "tensorrt"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """An exported artifact before its parity is known, and where its layers' outputs are."""
+
+    description: Description
+    layers: dict[str, str]
+
+
+def export(variant: Path, folder: Path, settings: Export, target: Target) -> Written:
+    """Write `model.onnx` of the stored `variant` into `folder`, and describe it.
+
+    Input `input` (1 or N, 3, height, width) float32, output `logits` (1 or N, classes) float32;
+    FP16 variants cast inside. Raises ExportError when a converter or a check fails, ModelError for
+    a damaged variant.
+    """
+    net, card = store.load(variant)
+    spec = card.network.input
+    # TensorRT builds for one shape; a free batch would need an optimization profile.
+    dynamic = settings.batch == "dynamic" and target == "onnxruntime"
+    wrapped = _HalfInside(net) if card.precision == "fp16" else net
+    traced = _trace(wrapped.eval(), spec.height, spec.width, settings.opset, dynamic)
+    keys = qdq.range_keys(traced)
+    model = _simplify(traced)
+    if card.precision == "int8":
+        scheme: qdq.Scheme = "affine" if target == "onnxruntime" else "symmetric"
+        model = qdq.insert(model, keys, ranges.read(variant), scheme)
+    _finish(model, card)
+    files.write_bytes(folder / FILE, model.SerializeToString(deterministic=True))
+    batch = -1 if dynamic else 1
+    described = Description(
+        task=card.task,
+        variant=card.name,
+        parent=card.parent or card.name,
+        parent_sha256=files.sha256_folder(variant),
+        model=card.model,
+        format="onnx" if target == "onnxruntime" else "onnx-trt",
+        precision=card.precision,
+        target="any" if target == "onnxruntime" else "tensorrt",
+        labels=card.labels,
+        input=Input(
+            name="input",
+            layout="NCHW",
+            dtype="float32",
+            shape=[batch, 3, spec.height, spec.width],
+            preprocess=spec,
+        ),
+        outputs=[
+            Output(
+                name="logits",
+                meaning="logits",
+                dtype="float32",
+                shape=[batch, len(card.labels)],
+                decode="softmax",
+            )
+        ],
+        files=contracts.describe_files(folder),
+        params=card.params,
+        macs=card.macs,
+        tools={name: version(name) for name in ("torch", "onnx", "onnxscript", "onnxslim")},
+    )
+    layers = qdq.layer_outputs(model, keys) if card.precision == "int8" else {}
+    return Written(described, layers)
+
+
+class _HalfInside(nn.Module):
+    """A half-precision network that takes and gives single precision."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.net(x.half()).float()
+        return result
+
+
+def _trace(net: nn.Module, height: int, width: int, opset: int, dynamic: bool) -> onnx.ModelProto:
+    """The network through torch's exporter, with the module path of every node as metadata."""
+    example = torch.zeros(2 if dynamic else 1, 3, height, width)
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own deprecations; nothing to act on
+            program = torch.onnx.export(
+                net,
+                (example,),
+                dynamo=True,
+                opset_version=opset,
+                input_names=["input"],
+                output_names=["logits"],
+                dynamic_shapes=({0: batch},) if dynamic else None,
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ExportError(f"onnx: torch's exporter cannot express this network: {error}") from error
+    if program is None:
+        raise ExportError("onnx: torch's exporter gave no program")
+    traced: onnx.ModelProto = program.model_proto
+    return traced
+
+
+def _simplify(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Fold constants and zero padding; the padding of "same" convolutions moves into them."""
+    slim: onnx.ModelProto = onnxslim.slim(model)
+    constants = {tensor.name: tensor for tensor in slim.graph.initializer}
+    for node in slim.graph.node:
+        if node.op_type == "ReduceMean" and _is_global(node, constants):
+            # Same values; and every runtime has an integer kernel for this one.
+            del node.input[1:]
+            del node.attribute[:]
+            node.op_type = "GlobalAveragePool"
+    return slim
+
+
+def _is_global(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> bool:
+    keeps = all(a.i == 1 for a in node.attribute if a.name == "keepdims")
+    if len(node.input) < 2 or node.input[1] not in constants:
+        return False
+    axes = sorted(numpy_helper.to_array(constants[node.input[1]]).tolist())
+    return keeps and axes in ([2, 3], [-2, -1])
+
+
+def _finish(model: onnx.ModelProto, card: store.Card) -> None:
+    """Drop what depends on the build machine, name the graph, and check all of it."""
+    graph = model.graph
+    used = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    for part in [model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output]:
+        # Stack traces with paths of this machine, written by torch's exporter.
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    del graph.value_info[:]
+    graph.name = card.name
+    model.producer_name, model.producer_version = "edgesmith", ""
+    helper.set_model_props(model, {"variant": card.name, "precision": card.precision})
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"onnx: the exported graph of {card.name} is invalid: {error}") from error

@@ -1,0 +1,82 @@
+"""The gate at export: an artifact, run by its own runtime, against the graph it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesmith.contract import Parity
+from edgesmith.errors import ParityError
+from edgesmith.params import Tolerance
+from edgesmith.report.accuracy import agreement, sqnr_db
+
+Float32Array = npt.NDArray[np.float32]
+# (layer, signal-to-noise ratio in dB) of the layers, worst first.
+Ranking = list[tuple[str, float]]
+
+
+def measure(
+    artifact: Float32Array,
+    reference: Float32Array,
+    labels: npt.NDArray[np.int64],
+    against: str,
+    tolerance: Tolerance,
+) -> Parity:
+    """How far an artifact's logits (N, classes) are from the reference's on the same images."""
+    flat = artifact.ravel().astype(np.float64), reference.ravel().astype(np.float64)
+    norm = float(np.linalg.norm(flat[0]) * np.linalg.norm(flat[1]))
+    right, expected = artifact.argmax(1) == labels, reference.argmax(1) == labels
+    return Parity(
+        against=against,
+        images=len(labels),
+        max_abs_diff=float(np.abs(artifact - reference).max()),
+        sqnr_db=round(float(sqnr_db(artifact, reference)), 3),
+        cosine=round(float(flat[0] @ flat[1]) / norm, 8) if norm else 0.0,
+        agreement=agreement(artifact, reference),
+        metric_drop=float(expected.mean() - right.mean()),
+        tolerance=tolerance.model_dump(),
+    )
+
+
+def check(
+    parity: Parity, tolerance: Tolerance, name: str, rank_layers: Callable[[], Ranking]
+) -> None:
+    """Raise ParityError, with the layers that differ most, unless `parity` is within `tolerance`.
+
+    `rank_layers` is only called on failure: it runs both networks again, layer by layer.
+    """
+    noise = parity.sqnr_db if parity.sqnr_db is not None else float("inf")
+    faults = [
+        text
+        for broken, text in (
+            (
+                not parity.max_abs_diff <= tolerance.max_abs_diff,
+                f"max_abs_diff is {parity.max_abs_diff:.4g}, above {tolerance.max_abs_diff:g}",
+            ),
+            (
+                not noise >= tolerance.min_sqnr_db,
+                f"sqnr_db is {noise:.1f}, below {tolerance.min_sqnr_db:g}",
+            ),
+            (
+                not parity.agreement >= tolerance.min_agreement,
+                f"agreement is {parity.agreement:.4f}, below {tolerance.min_agreement:g}",
+            ),
+            (
+                not parity.metric_drop <= tolerance.max_metric_drop,
+                f"metric_drop is {parity.metric_drop:.4f}, above {tolerance.max_metric_drop:g}",
+            ),
+        )
+        if broken
+    ]
+    if not faults:
+        return
+    worst = "\n".join(f"  {level:7.1f} dB  {layer}" for layer, level in rank_layers()[:10])
+    raise ParityError(
+        f"{name} differs from {parity.against} on {parity.images} images: {'; '.join(faults)} "
+        f"(params.yaml: tolerances). Layers by signal-to-noise ratio, worst first:\n"
+        f"{worst or '  (this precision is compared at its output alone)'}\n"
+        "Quantize another way (variants: observer, method: qat), or widen the tolerance "
+        "if this difference is acceptable."
+    )

@@ -1,0 +1,269 @@
+"""Ranges of `quantization.json` as QuantizeLinear/DequantizeLinear pairs in a float ONNX graph.
+
+Two renderings of the same ranges: `affine` for ONNX Runtime (uint8 activations with a zero point,
+int8 weights, int32 biases: the U8S8 kernels of x86 and the fastest of ARM), and `symmetric` for
+TensorRT (int8, zero points 0, float biases).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper, numpy_helper
+
+from edgesmith.compress.quantize.ranges import Quantization, Range
+from edgesmith.errors import ExportError
+
+_WEIGHTED = {"Conv", "Gemm"}
+_FUSED = {"Relu", "Clip"}
+_OTHERS = {
+    "Add": "add",
+    "Mul": "mul",
+    "Concat": "concat",
+    "HardSwish": "hardswish",
+    "HardSigmoid": "hardsigmoid",
+    "Sigmoid": "sigmoid",
+}
+_PASS_THROUGH = {
+    "GlobalAveragePool",
+    "AveragePool",
+    "MaxPool",
+    "ReduceMean",
+    "Reshape",
+    "Flatten",
+    "Pad",
+    "Identity",
+}
+_SCOPES = "pkg.torch.onnx.name_scopes"
+
+Scheme = Literal["affine", "symmetric"]
+Keys = dict[str, str]
+
+
+def range_keys(model: onnx.ModelProto) -> Keys:
+    """Range key of each operator's output, from the module paths that torch's exporter records.
+
+    The same keys that `compress.quantize.quantizer` gives the torch graph, for every operator that
+    may start a fused kernel. To be read before the graph is simplified and its metadata dropped.
+    """
+    keys: Keys = {model.graph.input[0].name: "input"}
+    taken: list[str] = []
+    for node in model.graph.node:
+        if node.op_type not in _WEIGHTED and node.op_type not in _OTHERS:
+            continue
+        scopes = next((p.value for p in node.metadata_props if p.key == _SCOPES), None)
+        if scopes is None:
+            continue
+        path = [part.strip(" '\"") for part in scopes.strip("[]").split(",")][-2]
+        key = path if node.op_type in _WEIGHTED else f"{path}/{_OTHERS[node.op_type]}"
+        number = sum(known == key or known.startswith(f"{key}#") for known in taken)
+        key = key if number == 0 else f"{key}#{number}"
+        taken.append(key)
+        keys[node.output[0]] = key
+    return keys
+
+
+def insert(
+    model: onnx.ModelProto, keys: Keys, quantization: Quantization, scheme: Scheme
+) -> onnx.ModelProto:
+    """A copy of the float `model` with every range of `quantization` rendered by `scheme`.
+
+    Raises ExportError naming the layer for an operator without a rule, and for ranges that the
+    graph and the variant do not share.
+    """
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    _Inserter(result.graph, keys, quantization, scheme).run()
+    return result
+
+
+@dataclass
+class _Inserter:
+    graph: onnx.GraphProto
+    keys: Keys
+    quantization: Quantization
+    scheme: Scheme
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    # Quantized value -> (name of its dequantized twin, its range).
+    quantized: dict[str, tuple[str, Range]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    def run(self) -> None:
+        self.constants: dict[str, npt.NDArray[np.float32]] = {
+            tensor.name: numpy_helper.to_array(tensor) for tensor in self.graph.initializer
+        }
+        self.outputs = {value.name for value in self.graph.output}
+        self.users: dict[str, list[onnx.NodeProto]] = {}
+        for node in self.graph.node:
+            for name in node.input:
+                self.users.setdefault(name, []).append(node)
+        ranges = self._ranges_of_values()
+        source = self.graph.input[0].name
+        self._quantize_value(source, ranges[source])
+        for node in self.graph.node:
+            self._rewrite(node, ranges)
+        missing = sorted(self.quantization.activations.keys() - self.used)
+        if missing:
+            raise ExportError(
+                f"layer {missing[0]}: its range has no tensor in the ONNX graph; "
+                "the simplifier removed it or its name changed: report the model"
+            )
+        del self.graph.node[:]
+        self.graph.node.extend(self.nodes)
+        self._drop_unused_constants()
+
+    def _ranges_of_values(self) -> dict[str, Range]:
+        """Range of each value that is quantized: the outputs of fused kernels, and the input."""
+        ranges: dict[str, Range] = {}
+        for value, key in self.keys.items():
+            last = value
+            while (user := self._only_user(last)) is not None and user.op_type in _FUSED:
+                last = user.output[0]
+            if last in self.outputs:
+                continue
+            if key not in self.quantization.activations:
+                raise ExportError(
+                    f"layer {key}: quantization.json has no range for it; "
+                    "rebuild the variant: `dvc repro`"
+                )
+            ranges[last] = self.quantization.activations[key]
+            self.used.add(key)
+        return ranges
+
+    def _only_user(self, value: str) -> onnx.NodeProto | None:
+        users = self.users.get(value, [])
+        return users[0] if len(users) == 1 and value not in self.outputs else None
+
+    def _rewrite(self, node: onnx.NodeProto, ranges: dict[str, Range]) -> None:
+        known = _WEIGHTED | _FUSED | _PASS_THROUGH | _OTHERS.keys()
+        if node.op_type not in known:
+            raise ExportError(
+                f"node {node.name} ({node.op_type}): no rule to quantize it; "
+                "leave this variant unquantized or add a rule to formats/qdq.py"
+            )
+        if node.op_type in _WEIGHTED:
+            self._quantize_weights(node)
+        passed = self.quantized.get(node.input[0]) if node.op_type in _PASS_THROUGH else None
+        for index, name in enumerate(node.input):
+            if name in self.quantized:
+                node.input[index] = self.quantized[name][0]
+        self.nodes.append(node)
+        output = node.output[0]
+        if output in self.outputs:
+            return
+        if passed is not None:
+            self._quantize_value(output, passed[1])
+        elif output in ranges:
+            self._quantize_value(output, ranges[output])
+
+    def _quantize_value(self, value: str, values: Range) -> None:
+        if self.scheme == "affine":
+            scale, zero = values.affine()
+            # The same levels shifted by 128: x86 multiplies uint8 activations with int8 weights.
+            zero_point = np.array(zero + 128, np.uint8)
+        else:
+            scale, zero_point = values.symmetric(), np.array(0, np.int8)
+        names = [
+            self._constant(f"{value}_scale", np.array(scale, np.float32)),
+            self._constant(f"{value}_zero_point", zero_point),
+        ]
+        self._pair(value, names)
+        self.quantized[value] = (f"{value}_dequantized", values)
+
+    def _pair(self, value: str, parameters: list[str]) -> None:
+        integer = f"{value}_quantized"
+        self.nodes.append(
+            helper.make_node(
+                "QuantizeLinear", [value, *parameters], [integer], name=f"{value}_quantize"
+            )
+        )
+        self.nodes.append(
+            helper.make_node(
+                "DequantizeLinear",
+                [integer, *parameters],
+                [f"{value}_dequantized"],
+                name=f"{value}_dequantize",
+            )
+        )
+
+    def _quantize_weights(self, node: onnx.NodeProto) -> None:
+        layer = self.keys.get(node.output[0], "")
+        scales = np.array(self.quantization.weights.get(layer, []), np.float32)
+        weight = self.constants.get(node.input[1])
+        if weight is None or len(scales) != weight.shape[0]:
+            raise ExportError(
+                f"layer {layer or node.name}: {len(scales)} weight scales in quantization.json for "
+                f"{'no constant weight' if weight is None else f'{weight.shape[0]} channels'}; "
+                "rebuild the variant: `dvc repro`"
+            )
+        if node.op_type == "Gemm" and not _transposed(node):
+            raise ExportError(f"layer {layer}: a linear layer whose weight is not transposed")
+        shape = (-1,) + (1,) * (weight.ndim - 1)
+        integers = np.clip(np.rint(weight / scales.reshape(shape)), -127, 127).astype(np.int8)
+        source = node.input[0]
+        node.input[1] = self._dequantized(f"{layer}.weight", integers, scales)
+        if self.scheme == "affine" and len(node.input) > 2:
+            _, values = self.quantized[source]
+            # int32 biases in units of input scale times weight scale, as integer kernels add them.
+            units = np.float64(values.affine()[0]) * scales.astype(np.float64)
+            bias = np.rint(self.constants[node.input[2]] / units)
+            limit = 2**31 - 1
+            node.input[2] = self._dequantized(
+                f"{layer}.bias",
+                np.clip(bias, -limit, limit).astype(np.int32),
+                units.astype(np.float32),
+            )
+
+    def _dequantized(
+        self, name: str, integers: npt.NDArray[np.integer], scales: npt.NDArray[np.float32]
+    ) -> str:
+        """A constant held as integers, one scale per entry of its first axis."""
+        inputs = [
+            self._constant(f"{name}_quantized", integers),
+            self._constant(f"{name}_scale", scales),
+            self._constant(f"{name}_zero_point", np.zeros(len(scales), integers.dtype)),
+        ]
+        output = f"{name}_dequantized"
+        self.nodes.append(
+            helper.make_node(
+                "DequantizeLinear", inputs, [output], name=f"{name}_dequantize", axis=0
+            )
+        )
+        return output
+
+    def _constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
+        self.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def _drop_unused_constants(self) -> None:
+        needed = {name for node in self.graph.node for name in node.input}
+        kept = [tensor for tensor in self.graph.initializer if tensor.name in needed]
+        del self.graph.initializer[:]
+        self.graph.initializer.extend(kept)
+
+
+def _transposed(gemm: onnx.NodeProto) -> bool:
+    return any(a.name == "transB" and a.i == 1 for a in gemm.attribute)
+
+
+def layer_outputs(model: onnx.ModelProto, keys: Mapping[str, str]) -> dict[str, str]:
+    """Range key -> name of the value that holds the layer's dequantized output."""
+    present = {name for node in model.graph.node for name in node.output}
+    users: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            users.setdefault(name, []).append(node)
+    found = {}
+    for value, key in keys.items():
+        last = value
+        while len(users.get(last, [])) == 1 and users[last][0].op_type in _FUSED:
+            last = users[last][0].output[0]
+        name = f"{last}_dequantized"
+        if name in present:
+            found[key] = name
+    return found
