@@ -1,6 +1,6 @@
 """Round weights to half precision: models/<parent> -> models/<variant>."""
 
-from edgesmith.compress.cast import cast
+from edgesmith.compress.cast.step import cast
 from edgesmith.compress.variant import begin
 from edgesmith.params import load_params
 from stages._run import main

@@ -1,6 +1,6 @@
 """Train a variant with a teacher's soft targets: models/<parent>, <teacher> -> models/<variant>."""
 
-from edgesmith.compress.distill import distill
+from edgesmith.compress.distill.step import distill
 from edgesmith.compress.variant import begin
 from edgesmith.params import load_params
 from stages._run import main

@@ -1,6 +1,6 @@
 """Remove channels and fine-tune: models/<parent> -> models/<variant>."""
 
-from edgesmith.compress.prune import prune
+from edgesmith.compress.prune.step import prune
 from edgesmith.compress.variant import begin
 from edgesmith.params import load_params
 from stages._run import main

@@ -1,6 +1,6 @@
 """Calibrate or learn integer ranges: models/<parent>, data -> models/<variant>."""
 
-from edgesmith.compress.quantize import quantize
+from edgesmith.compress.quantize.step import quantize
 from edgesmith.compress.variant import begin
 from edgesmith.params import load_params
 from stages._run import main

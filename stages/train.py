@@ -1,6 +1,6 @@
 """Train a variant from its parent's weights: models/<parent> -> models/<variant>."""
 
-from edgesmith.compress.train import train
+from edgesmith.compress.train.step import train
 from edgesmith.compress.variant import begin
 from edgesmith.params import load_params
 from stages._run import main

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edgesmith import files
 from edgesmith.bench.record import Bounds
 from edgesmith.bench.statistics import Z95, Interval
-from edgesmith.contract import Contract
+from edgesmith.contract import Description
 from edgesmith.errors import ContractError, ModelError
 
 Float32Array = npt.NDArray[np.float32]
@@ -60,7 +60,7 @@ class Accuracy(BaseModel):
 
 
 def assess(
-    contract: Contract,
+    contract: Description,
     logits: Float32Array,
     labels: npt.NDArray[np.int64],
     references: dict[str, Float32Array],

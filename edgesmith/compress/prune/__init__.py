@@ -1,0 +1,1 @@
+"""Structured pruning with fine-tuning, and sparsity masks."""
