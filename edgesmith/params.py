@@ -17,6 +17,7 @@ from edgesmith.errors import ParamsError
 from edgesmith.preprocess import Preprocess
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -35,14 +36,22 @@ class Augment(_Section):
 
 
 class Dataset(_Section):
-    """Where images come from and how they are split; counts of 0 mean "all there are"."""
+    """Where images come from and how they are split.
+
+    Counts are totals, drawn evenly over the classes by the seed. 0 means all there are, `null` none.
+    A split that the source lacks is carved out of its train images, and 0 then means a fifth of
+    them for test, a tenth for val. Calibration is drawn from what test and val leave of the train
+    images, never equal in content to one of theirs; it may share images with train.
+    `train: null` marks a dataset that is only evaluated on: calibration is drawn first, and test
+    takes from the rest, all of it when 0.
+    """
 
     source: Literal["signs", "imagefolder", "cifar10", "synsets"]
     path: str
     size: int = Field(default=64, ge=16, le=1024)
-    train: int = Field(default=0, ge=0)
-    val: int = Field(default=0, ge=0)
-    test: int = Field(default=0, ge=0)
+    train: Count | None = 0
+    val: Count | None = 0
+    test: Count | None = 0
     calibration: int = Field(gt=0)
     difficulty: Share = 0.5
     augment: Augment = Augment()

@@ -1,0 +1,1 @@
+"""The embedded dataset: traffic signs drawn, placed, lit and photographed by a program."""

@@ -1,0 +1,45 @@
+"""Images of single signs for classification, each reproducible on its own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgesmith.data.signs import camera, scene
+from edgesmith.data.signs.conditions import Conditions
+from edgesmith.data.signs.faces import LABELS, face
+from edgesmith.preprocess import UInt8Array
+
+# Part of every image's seed: a split keeps its images whatever other splits hold.
+_SPLIT_SEEDS = {"train": 0, "val": 1, "test": 2, "calibration": 3}
+
+
+def label_of(index: int) -> int:
+    """Class of an image by its place in the split: classes take turns, so every split is even."""
+    return index % len(LABELS)
+
+
+def sign_image(seed: int, split: str, index: int, side: int, difficulty: float) -> UInt8Array:
+    """(side, side, 3) uint8 RGB image number `index` of a split, showing one sign.
+
+    The arguments alone decide every pixel; no image depends on another.
+    """
+    rng = np.random.default_rng([seed, _SPLIT_SEEDS[split], index])
+    conditions = Conditions.of(difficulty)
+    size = side * rng.uniform(*conditions.sign_size)
+    middle = (side - 1) / 2 + rng.uniform(-1, 1, 2) * conditions.offset * side
+    where = scene.corners(rng, (float(middle[0]), float(middle[1])), size, conditions)
+    canvas = scene.background(rng, side, conditions)
+    clean = face(LABELS[label_of(index)], size)
+    scene.paste(canvas, scene.weather(rng, clean, conditions), where)
+    if rng.random() < conditions.occlusion_chance:
+        scene.occlude(rng, canvas, where, rng.uniform(0.3, 1.0) * conditions.occlusion_share)
+    return camera.expose(rng, canvas, conditions)
+
+
+def contact_sheet(seed: int, side: int, difficulty: float, columns: int) -> UInt8Array:
+    """A grid of test images, one row per class, for looking at."""
+    rows = []
+    for label in range(len(LABELS)):
+        indices = range(label, label + columns * len(LABELS), len(LABELS))
+        rows.append(np.hstack([sign_image(seed, "test", i, side, difficulty) for i in indices]))
+    return np.vstack(rows)
