@@ -25,11 +25,11 @@ class Conditions:
     noise: float
 
     @classmethod
-    def of(cls, difficulty: float) -> Conditions:
+    def of(cls, hardness: float) -> Conditions:
         """Conditions from 0 (clean, frontal, sharp) to 1 (people struggle too)."""
 
         def to(easy: float, hard: float) -> float:
-            return easy + (hard - easy) * difficulty
+            return easy + (hard - easy) * hardness
 
         return cls(
             rotation_degrees=to(0, 20),

@@ -21,10 +21,12 @@ def label_of(index: int) -> int:
 def sign_image(seed: int, split: str, index: int, side: int, difficulty: float) -> UInt8Array:
     """(side, side, 3) uint8 RGB image number `index` of a split, showing one sign.
 
-    The arguments alone decide every pixel; no image depends on another.
+    The arguments alone decide every pixel; no image depends on another. Each image draws how hard
+    it is, from clean up to `difficulty`: the easy ones teach a network what to look for (without
+    them MobileNetV2 ended at 40 % instead of above 90 %), the hard ones keep it from perfection.
     """
     rng = np.random.default_rng([seed, _SPLIT_SEEDS[split], index])
-    conditions = Conditions.of(difficulty)
+    conditions = Conditions.of(difficulty * rng.random())
     size = side * rng.uniform(*conditions.sign_size)
     middle = (side - 1) / 2 + rng.uniform(-1, 1, 2) * conditions.offset * side
     where = scene.corners(rng, (float(middle[0]), float(middle[1])), size, conditions)
