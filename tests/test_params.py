@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgesmith.errors import ParamsError
+from edgesmith.params import load_params
+from tests.checkout import PARAMS
+
+ROOT = Path(__file__).parents[1]
+
+
+def refused(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+def test_the_shipped_parameters_are_valid() -> None:
+    params = load_params(ROOT / "params.yaml")
+
+    assert params.active.variant in params.variants
+
+
+def test_the_sample_of_these_tests_is_valid(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS)
+
+    assert load_params(path).datasets["signs"].val == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("ratio: 0.3", "ratio: 1.3", "variants.pruned.prune.ratio is 1.3; input should be less"),
+        (
+            "ratio: 0.3",
+            "ratio: 0.3, ratoi: 1",
+            "variants.pruned.prune.ratoi is not a known key; remove it",
+        ),
+        ("step: prune", "step: melt", "variants.pruned"),
+        ("method: ptq}\n  qat", "method: guess}\n  qat", "variants.ptq.quantize.method is 'guess'"),
+        ("calibration: 32", "calibration: 0", "datasets.signs.calibration is 0; input should be"),
+        ("calibration: 32", "calibration: -1", "datasets.signs.calibration is -1"),
+        (", calibration: 32", "", "datasets.signs.calibration is missing"),
+        ("size: 64", "size: 64, train: -5", "datasets.signs.train is -5; input should be"),
+        ("size: 64", "size: 64, difficulty: 2", "datasets.signs.difficulty is 2"),
+        ("size: 64", "size: 4", "datasets.signs.size is 4"),
+        ("source: signs", "source: web", "datasets.signs.source is 'web'"),
+        ("size: 64", "size: 64, augment: {flip: 3}", "datasets.signs.augment.flip is 3"),
+        (
+            "size: 64",
+            "size: 64, augment: {shear: 1}",
+            "datasets.signs.augment.shear is not",
+        ),
+        ("height: 64", "height: 0", "models.net.input.height is 0"),
+        ("std: [128, 128, 128]", "std: [128, 0, 128]", "models.net.input.std.1 is 0"),
+        ("epochs: 3", "epochs: many", "schedules.full.epochs is 'many'"),
+        ("dataset: signs\n    input", "dataset: pets\n    input", "models.net.dataset is 'pets'"),
+        ("parent: net,", "parent: nat,", "variants.base.parent is 'nat', which is not defined"),
+        ("parent: net,", "parent: longer,", "variants.base.parent: the chain"),
+        ("teacher: base,", "teacher: sage,", "variants.base.teacher is 'sage'"),
+        ("schedule: full}\n  longer", "schedule: x}\n  longer", "variants.base.schedule is 'x'"),
+        ("variant: pruned", "variant: none", "active.variant is 'none', which is not defined"),
+        ("seed: 0", "seed: -1", "seed is -1; input should be greater"),
+        ("  longer:", "  Long_er:", "the name 'Long_er': use lower-case letters"),
+        ("  longer:", "  net:", "'net' is both a model and a variant; rename one"),
+        ("architecture: mobilenet_v2\n", "architecture: resnet18\n    width: 2\n", "models.net"),
+        ("seed: 0", "seed: [", "not valid YAML"),
+    ],
+)
+def test_what_is_impossible_is_named_by_its_key(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    assert old in PARAMS
+
+    assert refused(tmp_path, PARAMS.replace(old, new, 1)).startswith(message)
+
+
+def test_null_means_no_images_of_a_split(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS.replace("size: 64", "size: 64, train: null, val: null"))
+
+    assert load_params(path).datasets["signs"].train is None
+
+
+def test_every_fault_has_a_line_of_its_own(tmp_path: Path) -> None:
+    text = PARAMS.replace("ratio: 0.3", "ratio: 1.3").replace("epochs: 3", "epochs: -3")
+
+    assert len(refused(tmp_path, text).splitlines()) == 2
+
+
+def test_a_missing_or_empty_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"params\.yaml: cannot be read \(No such file"):
+        load_params(tmp_path / "params.yaml")
+    assert "valid dictionary" in refused(tmp_path, "")
