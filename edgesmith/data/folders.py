@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgesmith.data.tree import File, Tree, read_tree
+from edgesmith.data.tree import File, Tree
 from edgesmith.errors import DataError
 
 SYNSETS = "synsets.txt"
@@ -42,24 +42,22 @@ class Source:
     entries: list[Entry]
 
 
-def image_folder(path: Path) -> Source:
-    """A directory or tar of `[root/]split/class/image` or `[root/]class/image`.
+def image_folder(path: Path, tree: Tree) -> Source:
+    """The images of a tree `split/class/image` or `class/image`; `path` names it to the user.
 
     Labels are the class folders in name order; with splits, those of `train`. Raises DataError when
     a class is empty, twice there after case folding, or in another split but not in train.
     """
-    tree = read_tree(path)
     labels = {folder[-1] for split, folder in _class_folders(path, tree) if split in ("", "train")}
     return _source(path, tree, sorted(labels), "among the folders of train")
 
 
-def synset_folder(path: Path) -> Source:
-    """A directory or tar like an image folder, with `synsets.txt`: all labels, in class order.
+def synset_folder(path: Path, tree: Tree) -> Source:
+    """The images of a tree like an image folder, with `synsets.txt`: all labels, in class order.
 
     The labels are the whole list, whatever part of it has images: a network trained on all of
     ImageNet is evaluated on some of its classes. Of each line the first word counts.
     """
-    tree = read_tree(path)
     lists = [file for file in tree.files if file.parts == (SYNSETS,)]
     if not lists:
         raise DataError(f"{path}: holds no {SYNSETS}; add it, one synset per line in class order")

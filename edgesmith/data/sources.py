@@ -29,12 +29,13 @@ def prepare_dataset(name: str, rule: Dataset, seed: int, folder: Path) -> Datase
         source = f"signs: generated, seed {seed}, difficulty {rule.difficulty}, {rule.size} px"
         return write_dataset(folder, LABELS, samples, source)
     path = Path(rule.path)
+    tree = read_tree(path)
     if rule.source == "synsets":
-        found = synset_folder(path)
-    elif rule.source == "cifar10" and has_batches(tree := read_tree(path)):
+        found = synset_folder(path, tree)
+    elif rule.source == "cifar10" and has_batches(tree):
         found = batches(path, tree)
     else:
-        found = image_folder(path)
+        found = image_folder(path, tree)
     samples = split_source(found, rule, seed, key)
     return write_dataset(folder, found.labels, samples, f"{rule.source}: {path.name}")
 
