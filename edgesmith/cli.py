@@ -19,6 +19,8 @@ from typer.core import TyperGroup
 from edgesmith.errors import EdgesmithError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from edgesmith.bench.record import Bench
     from edgesmith.contract import Contract
 
@@ -81,7 +83,7 @@ def verify(artifact: ArtifactArgument) -> None:
     epilog="Example: edgesmith bench artifacts/mobilenetv2-qat/onnx --threads 2 "
     "--baseline artifacts/mobilenetv2-baseline/onnx"
 )
-def bench(  # noqa: PLR0917 (typer passes them by name)
+def bench(
     artifact: ArtifactArgument,
     baseline: Annotated[
         Path | None,
@@ -278,13 +280,33 @@ def _print_pairs(pairs: dict[str, str]) -> None:
 
 
 def _print_table(title: str, headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """The whole table where it fits or no one sees the edge; else the main figures alone."""
     from rich.console import Console
+
+    console = Console()
+    whole = _table(title, headers, rows)
+    width = console.measure(whole, options=console.options.update(max_width=10_000)).maximum
+    if not console.is_terminal:
+        console.width = max(console.width, width)
+    if width <= console.width:
+        console.print(whole)
+    else:
+        console.print(_table(title, _main_figures(headers), [_main_figures(row) for row in rows]))
+
+
+def _main_figures(row: tuple[str, ...]) -> tuple[str, ...]:
+    """Variant, format, accuracy, change, size, ratio, p50 and speed-up, without intervals."""
+    return tuple(row[column].split(" [")[0].split(" /")[0] for column in (0, 1, 3, 4, 5, 6, 9, 10))
+
+
+def _table(title: str, headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=title)
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for number, header in enumerate(headers):
         # Names are read from the left, figures compared by their right ends.
-        table.add_column(header, justify="left" if number < 3 else "right", no_wrap=number == 0)
+        table.add_column(header, justify="left" if number < 2 else "right")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    return table

@@ -7,6 +7,7 @@ sections that a top-level `_replace: [datasets, variants]` names are replaced wh
 
 from __future__ import annotations
 
+import copy
 import io
 import tempfile
 from collections.abc import MutableMapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
 from edgesmith import files
@@ -48,9 +50,22 @@ def merge(target: MutableMapping[str, Any], change: MutableMapping[str, Any]) ->
         if value is None:
             target.pop(key, None)
         elif isinstance(value, MutableMapping) and isinstance(target.get(key), MutableMapping):
+            target[key] = _own(target[key])
             merge(target[key], value)
         else:
             target[key] = value
+
+
+def _own(mapping: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A copy of a mapping that is written once and meant in several places (`&x` and `*x`).
+
+    A change of one of them must not reach the others.
+    """
+    if not isinstance(mapping, CommentedMap) or mapping.yaml_anchor() is None:
+        return mapping
+    mine = copy.deepcopy(mapping)
+    mine.yaml_set_anchor(None)
+    return mine
 
 
 def _read(yaml: YAML, path: Path) -> MutableMapping[str, Any]:

@@ -29,8 +29,9 @@ def strategies_png(cells: Sequence[Cell]) -> bytes:
         for number, (baseline, members) in enumerate(families(measured).items()):
             _scatter(axes, members, baseline, f"C{number}")
         if measured:
-            axes.margins(x=0.18, y=0.12)
+            axes.margins(x=0.25, y=0.12)
             axes.legend(loc="lower right", title="baseline")
+            _name(figure, axes, measured)
         else:
             axes.text(0.5, 0.5, "nothing was measured on this machine", ha="center")
         stream = io.BytesIO()
@@ -47,14 +48,29 @@ def _scatter(axes: matplotlib.axes.Axes, cells: Sequence[Cell], label: str, colo
     axes.errorbar(latency, value, yerr=[below, above], fmt="none", ecolor=colour, alpha=0.4)
     area = [30 + 40 * cell.accuracy.size_bytes / 1e6 for cell in cells]
     axes.scatter(latency, value, s=area, color=colour, alpha=0.6, label=label)
-    # Neighbours in latency put their names above and below in turn, or they cover each other.
-    order = sorted(range(len(cells)), key=lambda index: latency[index])
-    for turn, index in enumerate(order):
+
+
+def _name(figure: Figure, axes: matplotlib.axes.Axes, cells: Sequence[Cell]) -> None:
+    """Names beside the points, moved up where two would cover each other."""
+    figure.draw_without_rendering()  # the layout decides where the points are
+    height = 12.0 * figure.dpi / 100
+    taken: list[tuple[float, float, float]] = []
+    for cell in sorted(cells, key=lambda cell: cell.accuracy.value):
+        if cell.bench is None:
+            continue
+        point = (cell.bench.latency_ms.p50, 100 * cell.accuracy.value)
+        x, y = axes.transData.transform(point)
+        left, right = x + 16, x + 16 + 5.2 * len(cell.name)
+        place = y - height / 2
+        for other_left, other_right, other in sorted(taken, key=lambda box: box[2]):
+            if left < other_right and other_left < right and abs(place - other) < height:
+                place = other + height
+        taken.append((left, right, place))
         axes.annotate(
-            cells[index].name,
-            (latency[index], value[index]),
-            xytext=(7, 9 if turn % 2 else -13),
-            textcoords="offset points",
+            cell.name,
+            point,
+            xytext=(left, place),
+            textcoords="figure pixels",
             fontsize=7,
-            color=colour,
+            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6},
         )

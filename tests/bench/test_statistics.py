@@ -1,0 +1,51 @@
+import math
+
+import numpy as np
+import pytest
+
+from edgesmith.bench import statistics as stats
+
+
+def test_percentiles_of_one_to_hundred() -> None:
+    latency = stats.latency(list(range(1, 102)))
+    assert latency == (51, 91, 100, 51)
+
+
+def test_median_interval_uses_the_ranks_of_the_sign_test() -> None:
+    # n = 20: P(X <= 5) = 2.07 %, P(X <= 6) = 5.77 %; so the 6th value from either end.
+    assert stats.median_interval(list(range(1, 21))) == (6, 15)
+
+
+def test_median_interval_of_few_samples_is_their_range() -> None:
+    assert stats.median_interval([3, 1, 2]) == (1, 3)
+    assert stats.median_interval([7]) == (7, 7)
+
+
+def test_median_interval_of_many_samples_does_not_underflow() -> None:
+    low, high = stats.median_interval(np.arange(10_000.0))
+    assert low == pytest.approx(4999.5 - 98, abs=2)
+    assert high == pytest.approx(4999.5 + 98, abs=2)
+
+
+def test_ratio_is_the_geometric_mean_with_students_interval() -> None:
+    ratio, interval = stats.ratio_interval([1.0, 4.0])
+    assert ratio == pytest.approx(2)
+    # Two logarithms at distance log 4: standard error log(4) / 2, one degree of freedom.
+    assert interval.high == pytest.approx(2 * math.exp(12.706 * math.log(4) / 2))
+    assert interval.low * interval.high == pytest.approx(4)
+
+
+def test_one_round_gives_no_width() -> None:
+    assert stats.ratio_interval([1.5]) == (pytest.approx(1.5), pytest.approx((1.5, 1.5)))
+
+
+def test_more_rounds_than_the_table_use_the_normal_quantile() -> None:
+    ratio, interval = stats.ratio_interval([1.0, 1.1] * 30)
+    assert interval.low < ratio < interval.high
+
+
+def test_halves_that_disagree_are_noisy() -> None:
+    assert not stats.is_noisy([1.0] * 10 + [1.04] * 10)
+    assert stats.is_noisy([1.0] * 10 + [1.06] * 10)
+    assert stats.is_noisy([1.06] * 10 + [1.0] * 10)
+    assert stats.is_noisy([1.0])

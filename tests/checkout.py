@@ -1,0 +1,134 @@
+"""A folder as `dvc repro` leaves it: params.yaml, device record and metrics of invented cells."""
+
+from pathlib import Path
+
+from edgesmith.bench import record as bench_record
+from edgesmith.bench.record import Bench, Bounds, EndToEndLatency, ModelLatency
+from edgesmith.device import fingerprint
+from edgesmith.device.fingerprint import Device
+from edgesmith.report import accuracy
+from edgesmith.report.accuracy import Accuracy, wilson_interval
+
+IMAGES = 1000
+
+PARAMS = """\
+# Read by every stage.
+seed: 0
+build_threads: 1
+datasets:
+  signs: {source: signs, path: "", size: 64, calibration: 32}  # the default
+models:
+  net:
+    architecture: mobilenet_v2
+    dataset: signs
+    input: &input {height: 64, width: 64, mean: [127, 127, 127], std: [128, 128, 128]}
+  net-narrow: {architecture: mobilenet_v2, width: 0.75, dataset: signs, input: *input}
+schedules:
+  full: {epochs: 3, batch: 8, learning_rate: 0.001}
+  none: {epochs: 0, batch: 8, learning_rate: 0.001}
+variants:
+  # The network that everything is compared with.
+  base: {step: train, parent: net, teacher: base, baseline: base, dataset: signs, schedule: full}
+  longer: {step: train, parent: base, teacher: base, baseline: base, dataset: signs, schedule: full}
+  narrow:
+    {step: train, parent: net-narrow, teacher: base, baseline: base, dataset: signs, schedule: full}
+  pruned:
+    {step: prune, parent: base, teacher: base, baseline: base, dataset: signs, schedule: full,
+     ratio: 0.3}
+  ptq:
+    {step: quantize, parent: base, teacher: base, baseline: base, dataset: signs, schedule: none,
+     method: ptq}
+  qat:
+    {step: quantize, parent: base, teacher: base, baseline: base, dataset: signs, schedule: full,
+     method: qat}
+  pruned-ptq:
+    {step: quantize, parent: pruned, teacher: base, baseline: base, dataset: signs,
+     schedule: none, method: ptq}
+  distilled:
+    {step: distill, parent: net, teacher: longer, baseline: base, dataset: signs, schedule: full}
+tolerances:
+  fp32: &tolerance {max_abs_diff: 1, min_sqnr_db: 1, min_agreement: 0.5, max_metric_drop: 0.5}
+  fp16: *tolerance
+  int8: *tolerance
+export: {opset: 21, batch: "1", parity_images: 8}
+runtime: {threads: 1, providers: [cpu]}
+bench: {rounds: 2, min_runs: 5, min_seconds: 0.01, max_warmup_seconds: 0.1}
+active: {variant: pruned, format: onnx}  # for dvc metrics diff
+"""
+
+
+def make_checkout(folder: Path) -> Path:
+    """Everything but metrics."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(PARAMS)
+    fingerprint.write(make_device(), folder / "devices/host/device.json")
+    return folder
+
+
+def make_device() -> Device:
+    """An invented machine."""
+    found = {"cpu": "Abacus 9000", "cores": "2 cores, 2 threads", "memory_gib": "8"}
+    return Device(name="host", fingerprint=found, fingerprint_id=fingerprint.fingerprint_id(found))
+
+
+def add_cell(
+    folder: Path,
+    variant: str,
+    right: int,
+    *,
+    size_bytes: int = 1_000_000,
+    macs: int = 10_000_000,
+    latency_ms: float = 10.0,
+    speedup: float = 1.0,
+    delta: float | None = None,
+    machine: str | None = None,
+    noisy: bool = False,
+) -> None:
+    """Accuracy (`right` of 1000 images) and latency of one invented cell."""
+    record = Accuracy(
+        variant=variant,
+        format="onnx",
+        precision="fp32",
+        task="classify",
+        metric="top1",
+        value=right / IMAGES,
+        value_ci95=Bounds.of(wilson_interval(right, IMAGES)),
+        delta_vs_baseline=delta,
+        delta_ci95=None if delta is None else Bounds(low=delta - 0.01, high=delta + 0.01),
+        images=IMAGES,
+        size_bytes=size_bytes,
+        params=macs // 10,
+        macs=macs,
+        runtime="onnxruntime 1",
+        providers="cpu",
+        threads=1,
+    )
+    accuracy.write(record, folder / f"metrics/accuracy/{variant}.onnx.json")
+    bench = Bench(
+        device="host",
+        fingerprint=machine or make_device().fingerprint_id,
+        variant=variant,
+        format="onnx",
+        precision="fp32",
+        runtime="onnxruntime 1",
+        providers="cpu",
+        threads=1,
+        latency_ms=ModelLatency(
+            p50=latency_ms, p90=latency_ms * 1.1, p99=latency_ms * 1.2, mean=latency_ms
+        ),
+        latency_ms_ci95=Bounds(low=latency_ms * 0.99, high=latency_ms * 1.01),
+        end_to_end_ms=EndToEndLatency(p50=latency_ms + 2, p90=latency_ms + 3, p99=latency_ms + 4),
+        fps=1000 / latency_ms,
+        rss_mb=100,
+        load_ms=20,
+        first_ms=latency_ms * 2,
+        baseline="base",
+        speedup_vs_baseline=speedup,
+        speedup_ci95=Bounds(low=speedup * 0.98, high=speedup * 1.02),
+        runs=100,
+        warmup_runs=20,
+        rounds=2,
+        steady=True,
+        noisy=noisy,
+    )
+    bench_record.write(bench, folder / f"metrics/bench/host/{variant}.onnx.json")
