@@ -38,10 +38,11 @@ def sign_image(seed: int, split: str, index: int, side: int, difficulty: float) 
     return camera.expose(rng, canvas, conditions)
 
 
-def contact_sheet(seed: int, side: int, difficulty: float, columns: int) -> UInt8Array:
-    """A grid of test images, one row per class, for looking at."""
-    rows = []
-    for label in range(len(LABELS)):
-        indices = range(label, label + columns * len(LABELS), len(LABELS))
-        rows.append(np.hstack([sign_image(seed, "test", i, side, difficulty) for i in indices]))
-    return np.vstack(rows)
+def contact_sheet(seed: int, side: int, difficulty: float, rows: int) -> UInt8Array:
+    """A grid of test images for looking at, a column per class."""
+    count = len(LABELS)
+    grid = [
+        [sign_image(seed, "test", label + row * count, side, difficulty) for label in range(count)]
+        for row in range(rows)
+    ]
+    return np.vstack([np.hstack(row) for row in grid])
