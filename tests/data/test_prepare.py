@@ -18,6 +18,7 @@ def prepare(folder: Path, name: str, **changes: str) -> subprocess.CompletedProc
     (folder / "params.yaml").write_text(text)
     return subprocess.run(
         [sys.executable, "-m", "stages.prepare", name],
+        check=False,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
