@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from edgesmith.errors import EdgesmithError
+from edgesmith.errors import EdgesmithError, RuntimeUnavailableError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -166,6 +166,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Print the comparison that `dvc repro` measured."""
+    _require_build_side("compare", "yaml")
     from edgesmith.device import fingerprint
     from edgesmith.params import load_params
     from edgesmith.report import compare as report
@@ -207,16 +208,24 @@ def overlay(
 
     The result is checked first; a faulty one changes nothing.
     """
-    if importlib.util.find_spec("ruamel.yaml") is None:
-        from edgesmith.errors import RuntimeUnavailableError
-
-        raise RuntimeUnavailableError(
-            "overlay is for the build host; pip install edgesmith[build] there"
-        )
+    _require_build_side("overlay", "ruamel.yaml")
     from edgesmith import overlay as overlays
 
     overlays.apply(file, params)
     typer.echo(f"{params}: merged {file}; `git diff {params}` shows what changed")
+
+
+def _require_build_side(command: str, module: str) -> None:
+    """Refuse a command that reads params.yaml where only the device side is installed."""
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the parent package of a dotted name
+        found = False
+    if not found:
+        raise RuntimeUnavailableError(
+            f"`edgesmith {command}` is for the build host (no module {module} here); "
+            "pip install edgesmith[build]"
+        )
 
 
 def _describe_contract(contract: Contract) -> dict[str, str]:

@@ -124,6 +124,14 @@ def test_compare_without_metrics_says_what_to_run(tmp_path: Path) -> None:
     assert "dvc repro" in _fail("compare", "--folder", make_checkout(tmp_path))
 
 
+@pytest.mark.parametrize("command", [("compare",), ("overlay", "o.yaml")])
+def test_build_side_command_on_a_device_says_what_to_install(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install edgesmith[build]" in _fail(*command)
+
+
 def test_doctor_reports_the_runtimes() -> None:
     assert json.loads(_run("doctor", "--json"))["run onnx"].startswith("yes")
 

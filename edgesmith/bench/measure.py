@@ -187,7 +187,7 @@ def measure_pair(
         providers=" ".join(main.loaded["providers"]),
         threads=settings.threads,
         latency_ms=ModelLatency.of(latency),
-        latency_ms_ci95=Bounds.of(stats.median_interval(samples)),
+        latency_ms_ci95=Bounds.of(stats.rounds_median_interval(taken[0])),
         end_to_end_ms=EndToEndLatency.of(stats.latency(end_to_end)),
         fps=round(1000 / latency.mean, 2),
         rss_mb=round(rss_mb, 1),

@@ -67,6 +67,24 @@ def median_interval(samples: Samples) -> Interval:
     return Interval(float(ordered[rank - 1]), float(ordered[count - rank]))
 
 
+def rounds_median_interval(rounds: Sequence[Samples]) -> Interval:
+    """95 % interval of the median of all runs of several rounds.
+
+    Runs of one round share the clock and the neighbours of their moment: a thousand runs in five
+    rounds know less than a thousand independent ones. On a busy machine `median_interval` alone
+    gave ±3 % where the next measurement was 20 % away. So rounds are drawn too (block bootstrap,
+    1,000 draws, fixed seed), and the wider of the two intervals counts.
+    """
+    every = median_interval(np.concatenate([np.asarray(samples) for samples in rounds]))
+    random = np.random.default_rng(0)
+    medians = [
+        np.median(np.concatenate([rounds[index] for index in drawn]))
+        for drawn in random.integers(0, len(rounds), (1000, len(rounds)))
+    ]
+    low, high = np.percentile(medians, [2.5, 97.5])
+    return Interval(min(every.low, float(low)), max(every.high, float(high)))
+
+
 def ratio_interval(ratios: Samples) -> tuple[float, Interval]:
     """Geometric mean of the ratios of several rounds, and its 95 % interval (t on logarithms).
 

@@ -27,6 +27,18 @@ def test_median_interval_of_many_samples_does_not_underflow() -> None:
     assert high == pytest.approx(4999.5 + 98, abs=2)
 
 
+def test_rounds_that_disagree_widen_the_interval_of_the_median() -> None:
+    calm = [[1.0, 1.1, 1.2] * 50] * 4
+    assert stats.rounds_median_interval(calm) == (1.1, 1.1)
+    low, high = stats.rounds_median_interval([[1.0] * 150, [2.0] * 150, [1.0] * 150, [2.0] * 150])
+    assert (low, high) == (1, 2)
+
+
+def test_one_round_has_the_interval_of_its_runs() -> None:
+    samples = list(range(1, 21))
+    assert stats.rounds_median_interval([samples]) == stats.median_interval(samples)
+
+
 def test_ratio_is_the_geometric_mean_with_students_interval() -> None:
     ratio, interval = stats.ratio_interval([1.0, 4.0])
     assert ratio == pytest.approx(2)
