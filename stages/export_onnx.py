@@ -17,11 +17,15 @@ def run(variant: str) -> None:
     params = load_params()
     model, count = Path("models") / variant, params.export.parity_images
     reference = load_reference(model)["self"][:count]
+    traced = onnx.trace(model, params.export, dynamic=False)
+    # TensorRT builds for one shape; a free batch would need an optimization profile.
+    free = params.export.batch == "dynamic"
+    first = onnx.trace(model, params.export, dynamic=True) if free else traced
     targets: tuple[onnx.Target, ...] = ("onnxruntime", "tensorrt")
-    for target in targets:
+    for target, graph in zip(targets, (first, traced), strict=True):
         name = "onnx" if target == "onnxruntime" else "onnx-trt"
         with output_folder(Path("artifacts") / variant / name) as folder:
-            written = onnx.export(model, folder, params.export, target)
+            written = onnx.write(graph, folder, target)
             described = written.description
             test = load_split(
                 Path("data") / params.variants[variant].dataset, "test", described.input.preprocess

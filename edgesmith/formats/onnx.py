@@ -35,24 +35,39 @@ class Written:
     layers: dict[str, str]
 
 
-def export(variant: Path, folder: Path, settings: Export, target: Target) -> Written:
-    """Write `model.onnx` of the stored `variant` into `folder`, and describe it.
+@dataclass(frozen=True)
+class Traced:
+    """A variant as a simplified float graph, with the range key of each operator's output."""
+
+    variant: Path
+    card: store.Card
+    model: onnx.ModelProto
+    keys: qdq.Keys
+    dynamic: bool
+
+
+def trace(variant: Path, settings: Export, *, dynamic: bool) -> Traced:
+    """The stored `variant` through torch's exporter, for one image or for any number.
 
     Input `input` (1 or N, 3, height, width) float32, output `logits` (1 or N, classes) float32;
-    FP16 variants cast inside. Raises ExportError when a converter or a check fails, ModelError for
-    a damaged variant.
+    FP16 variants cast inside. Raises ExportError when a converter fails, ModelError for a damaged
+    variant.
     """
     net, card = store.load(variant)
     spec = card.network.input
-    # TensorRT builds for one shape; a free batch would need an optimization profile.
-    dynamic = settings.batch == "dynamic" and target == "onnxruntime"
     wrapped = _HalfInside(net) if card.precision == "fp16" else net
-    traced = _trace(wrapped.eval(), spec.height, spec.width, settings.opset, dynamic)
-    keys = qdq.range_keys(traced)
-    model = _simplify(traced)
+    traced = _through_torch(wrapped.eval(), spec.height, spec.width, settings.opset, dynamic)
+    return Traced(variant, card, _simplify(traced), qdq.range_keys(traced), dynamic)
+
+
+def write(traced: Traced, folder: Path, target: Target) -> Written:
+    """Write `model.onnx` for `target` into `folder`, ranges rendered as it takes them."""
+    card, spec, dynamic = traced.card, traced.card.network.input, traced.dynamic
+    model = onnx.ModelProto()
+    model.CopyFrom(traced.model)
     if card.precision == "int8":
         scheme: qdq.Scheme = "affine" if target == "onnxruntime" else "symmetric"
-        model = qdq.insert(model, keys, ranges.read(variant), scheme)
+        model = qdq.insert(model, traced.keys, ranges.read(traced.variant), scheme)
     _finish(model, card)
     files.write_bytes(folder / FILE, model.SerializeToString(deterministic=True))
     batch = -1 if dynamic else 1
@@ -60,7 +75,7 @@ def export(variant: Path, folder: Path, settings: Export, target: Target) -> Wri
         task=card.task,
         variant=card.name,
         parent=card.parent or card.name,
-        parent_sha256=files.sha256_folder(variant),
+        parent_sha256=files.sha256_folder(traced.variant),
         model=card.model,
         format="onnx" if target == "onnxruntime" else "onnx-trt",
         precision=card.precision,
@@ -87,7 +102,7 @@ def export(variant: Path, folder: Path, settings: Export, target: Target) -> Wri
         macs=card.macs,
         tools={name: version(name) for name in ("torch", "onnx", "onnxscript", "onnxslim")},
     )
-    layers = qdq.layer_outputs(model, keys) if card.precision == "int8" else {}
+    layers = qdq.layer_outputs(model, traced.keys) if card.precision == "int8" else {}
     return Written(described, layers)
 
 
@@ -103,7 +118,9 @@ class _HalfInside(nn.Module):
         return result
 
 
-def _trace(net: nn.Module, height: int, width: int, opset: int, dynamic: bool) -> onnx.ModelProto:
+def _through_torch(
+    net: nn.Module, height: int, width: int, opset: int, dynamic: bool
+) -> onnx.ModelProto:
     """The network through torch's exporter, with the module path of every node as metadata."""
     example = torch.zeros(2 if dynamic else 1, 3, height, width)
     batch = torch.export.Dim("batch", min=1, max=4096)

@@ -237,7 +237,7 @@ class _Inserter:
         return output
 
     def _constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
-        self.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.graph.initializer.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
     def _drop_unused_constants(self) -> None:

