@@ -72,8 +72,16 @@ def assess(
     """The record of an artifact that gave `logits` (N, classes) for images of classes `labels`.
 
     `references` may hold logits (N, classes) named "self" (the torch graph it was exported from),
-    "parent" and "baseline". Raises ModelError when one is of another shape.
+    "parent" and "baseline". Raises ModelError when one is of another shape, or when the artifact
+    gives what is no number.
     """
+    broken = int(np.sum(~np.isfinite(logits).all(axis=1)))
+    if broken:
+        raise ModelError(
+            f"artifacts/{contract.variant}/{contract.format}: NaN or infinity for {broken} of "
+            f"{len(logits)} images: a value overflows in {contract.precision}; export it in a "
+            "wider precision"
+        )
     for name, reference in references.items():
         if reference.shape != logits.shape:
             raise ModelError(

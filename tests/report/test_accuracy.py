@@ -104,6 +104,13 @@ def test_reference_of_another_test_split_is_refused(artifact: Path) -> None:
         _assess(artifact, _logits([0]), np.array([0]), parent=_logits([0, 1]))
 
 
+def test_artifact_that_overflows_is_refused(artifact: Path) -> None:
+    logits = _logits([0, 1])
+    logits[1, 2] = np.inf
+    with pytest.raises(ModelError, match="NaN or infinity for 1 of 2 images"):
+        _assess(artifact, logits, np.array([0, 1]))
+
+
 def test_damaged_record_is_refused_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text("{}")
