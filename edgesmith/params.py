@@ -38,10 +38,10 @@ class Augment(_Section):
 class Dataset(_Section):
     """Where images come from and how they are split.
 
-    Counts are totals, drawn evenly over the classes by the seed. 0 means all there are, `null` none.
-    A split that the source lacks is carved out of its train images, and 0 then means a fifth of
-    them for test, a tenth for val. Calibration is drawn from what test and val leave of the train
-    images, never equal in content to one of theirs; it may share images with train.
+    Counts are totals, drawn evenly over the classes by the seed; 0 means all there are, `null`
+    none. A split that the source lacks is carved out of its train images, and 0 then means a fifth
+    of them for test, a tenth for val. Calibration is drawn from what test and val leave of the
+    train images, never equal in content to one of theirs; it may share images with train.
     `train: null` marks a dataset that is only evaluated on: calibration is drawn first, and test
     takes from the rest, all of it when 0.
     """

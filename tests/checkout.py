@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from edgesmith.bench import record as bench_record
-from edgesmith.bench.record import Bench, Bounds, EndToEndLatency, ModelLatency
+from edgesmith.bench.record import Bench, EndToEndLatency, ModelLatency
 from edgesmith.device import fingerprint
 from edgesmith.device.fingerprint import Device
+from edgesmith.intervals import Bounds
 from edgesmith.report import accuracy
 from edgesmith.report.accuracy import Accuracy, wilson_interval
 

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def camera_frame(width: int = 640, height: int = 480) -> bytes:
-    """A JPEG of a deterministic scene with the detail of a photograph (about 60 kB at 640×480).
+    """A JPEG of a deterministic scene with the detail of a photograph (37 kB at 640×480).
 
     Decoding and resizing cost what size and detail cost, whatever is to be seen; one frame for all
     models and datasets keeps their end-to-end figures comparable.

@@ -26,8 +26,9 @@ from edgesmith import contract as contracts
 from edgesmith import errors
 from edgesmith.bench import statistics as stats
 from edgesmith.bench.frame import camera_frame
-from edgesmith.bench.record import Bench, Bounds, EndToEndLatency, ModelLatency
+from edgesmith.bench.record import Bench, EndToEndLatency, ModelLatency
 from edgesmith.errors import EdgesmithError, RuntimeUnavailableError
+from edgesmith.intervals import Bounds, Interval
 
 # The first runs of a round find the caches full of the other process's data, and its threads spin
 # for about 30 ms after its last run.
@@ -167,7 +168,7 @@ def measure_pair(
         end_to_end = _turn(main, "end_to_end", settings)()
         rss_mb = float(main.ask(do="finish")["rss_mb"])
     if alone:
-        speedup, interval = 1.0, stats.Interval(1.0, 1.0)
+        speedup, interval = 1.0, Interval(1.0, 1.0)
     else:
         speedup, interval = stats.ratio_interval(
             [

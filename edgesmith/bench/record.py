@@ -11,24 +11,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
 from edgesmith import files
-from edgesmith.bench.statistics import Interval, Latency
+from edgesmith.bench.statistics import Latency
 from edgesmith.errors import ContractError
+from edgesmith.intervals import Bounds
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Bounds(_Part):
-    """A 95 % confidence interval."""
-
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, interval: Interval, digits: int = 4) -> Bounds:
-        """The interval, rounded to `digits` decimals."""
-        return cls(low=round(interval.low, digits), high=round(interval.high, digits))
 
 
 class ModelLatency(_Part):

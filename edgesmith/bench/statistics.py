@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from edgesmith.intervals import Z95, Interval
+
 Samples = Sequence[float] | npt.NDArray[np.float64]
 
 # Two-sided 95 % quantiles of Student's t for 1 … 30 degrees of freedom; beyond, the normal one.
@@ -17,17 +19,9 @@ _T95 = (
     *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
     *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
 )
-Z95 = 1.959964
 
 # Two halves of one measurement whose medians differ by more are not one measurement.
 NOISY = 0.05
-
-
-class Interval(NamedTuple):
-    """A 95 % confidence interval."""
-
-    low: float
-    high: float
 
 
 class Latency(NamedTuple):

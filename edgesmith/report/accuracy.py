@@ -16,10 +16,9 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgesmith import files
-from edgesmith.bench.record import Bounds
-from edgesmith.bench.statistics import Z95, Interval
 from edgesmith.contract import Description
 from edgesmith.errors import ContractError, ModelError
+from edgesmith.intervals import Z95, Bounds, Interval
 
 Float32Array = npt.NDArray[np.float32]
 

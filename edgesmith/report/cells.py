@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgesmith.bench import record as bench_record
-from edgesmith.bench.record import Bench, Bounds
+from edgesmith.bench.record import Bench
 from edgesmith.device.fingerprint import Device
 from edgesmith.errors import ParamsError
+from edgesmith.intervals import Bounds
 from edgesmith.params import Params, QuantizeVariant, Variant
 from edgesmith.report import accuracy as accuracy_record
 from edgesmith.report.accuracy import Accuracy, unpaired_difference

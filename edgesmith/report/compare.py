@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edgesmith.bench.record import Bench, Bounds
+from edgesmith.bench.record import Bench
 from edgesmith.device import fingerprint
 from edgesmith.device.fingerprint import Device
 from edgesmith.errors import ParamsError
+from edgesmith.intervals import Bounds
 from edgesmith.params import Params, PruneVariant
 from edgesmith.report.accuracy import unpaired_difference
 from edgesmith.report.cells import Cell

@@ -10,6 +10,7 @@ from edgesmith.bench import measure, record
 from edgesmith.bench.frame import camera_frame
 from edgesmith.bench.measure import Process, Settings, interleave, measure_pair
 from edgesmith.errors import ContractError, RuntimeUnavailableError
+from edgesmith.intervals import Bounds
 from edgesmith.preprocess import decode_image
 from tests.artifacts import make_artifact
 
@@ -67,7 +68,7 @@ def test_artifact_that_is_its_own_baseline_is_measured_once(
     measured = measure_pair(artifact, artifact, QUICK, **WHERE)
     assert started == [artifact]
     assert measured.speedup_vs_baseline == 1
-    assert measured.speedup_ci95 == record.Bounds(low=1, high=1)
+    assert measured.speedup_ci95 == Bounds(low=1, high=1)
 
 
 def test_each_artifact_has_a_process_of_its_own(artifact: Path) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from edgesmith import contract as contracts
-from edgesmith.bench.record import Bounds
 from edgesmith.errors import ContractError, ModelError
+from edgesmith.intervals import Bounds
 from edgesmith.report import accuracy
 
 
