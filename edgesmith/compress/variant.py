@@ -17,7 +17,7 @@ import edgesmith.compress
 import edgesmith.tasks
 from edgesmith import files
 from edgesmith.data.store import load_split, read_index
-from edgesmith.errors import ModelError, ParamsError
+from edgesmith.errors import DataError, ModelError, ParamsError
 from edgesmith.params import Params, Schedule, Variant
 from edgesmith.tasks.classify import store
 from edgesmith.tasks.classify.networks import count
@@ -76,7 +76,14 @@ class Work:
         teacher: Teacher | None = None,
         hooks: Hooks | None = None,
     ) -> History:
-        """Train `net` by the variant's schedule, resumable; see `training.fit`."""
+        """Train `net` by the variant's schedule, resumable; see `training.fit`.
+
+        DataError when there is something to train but no image to train or to validate on.
+        """
+        if (schedule or self.schedule).epochs:
+            for split, images in (("train", self.data.train), ("val", self.data.val)):
+                if not len(images):
+                    raise no_images(self.variant.dataset, split)
         return fit(
             net,
             self.data,
@@ -168,7 +175,10 @@ def begin(name: str, params: Params) -> Work:
     device = set_up_torch(params.build_threads, params.seed)
     net, parent = store.load(MODELS / variant.parent)
     folder = DATA / variant.dataset
-    labels = read_index(folder).labels
+    index = read_index(folder)
+    labels = index.labels
+    if not index.counts["test"]:
+        raise no_images(variant.dataset, "test")
     if labels != parent.labels:
         raise ModelError(
             f"params.yaml: variants.{name}.dataset: {variant.dataset} has {len(labels)} labels, "
@@ -183,6 +193,14 @@ def begin(name: str, params: Params) -> Work:
         augment=params.datasets[variant.dataset].augment,
     )
     return Work(name, params, variant, net.to(device), parent, data, device)
+
+
+def no_images(dataset: str, split: str) -> DataError:
+    """The error of a split that a step needs and the dataset leaves empty."""
+    return DataError(
+        f"{DATA / dataset}: its {split} split has no image; "
+        f"give params.yaml: datasets.{dataset}.{split} a number, or 0 for all there are"
+    )
 
 
 def wrong_step(work: Work, expected: str) -> ParamsError:

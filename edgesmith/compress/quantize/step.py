@@ -16,7 +16,7 @@ from edgesmith.compress.quantize.graph import (
     set_stage,
     simulate,
 )
-from edgesmith.compress.variant import DATA, Work, wrong_step
+from edgesmith.compress.variant import DATA, Work, no_images, wrong_step
 from edgesmith.data.store import load_split
 from edgesmith.errors import ModelError
 from edgesmith.params import QuantizeVariant
@@ -41,6 +41,8 @@ def quantize(work: Work) -> None:
         )
     net, spec = work.net, work.data.spec
     calibration = load_split(DATA / variant.dataset, "calibration", spec)
+    if not len(calibration):
+        raise no_images(variant.dataset, "calibration")
     histories, learned = [], None
     epochs = work.schedule.epochs if variant.method == "qat" else 0
     live = round(epochs * variant.freeze_batch_norm)

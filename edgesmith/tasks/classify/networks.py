@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
@@ -124,12 +125,14 @@ def _imagenet_state(model: Model, name: str) -> dict[str, torch.Tensor]:
         return _lite_state(model.architecture, name)
     weights = torchvision.models.get_model_weights(model.architecture).DEFAULT
     try:
-        state: dict[str, torch.Tensor] = weights.get_state_dict(progress=True, check_hash=True)
-    except (urllib.error.URLError, OSError, RuntimeError) as error:
+        state: dict[str, torch.Tensor] = weights.get_state_dict(
+            progress=True, check_hash=True, weights_only=True
+        )
+    except (urllib.error.URLError, OSError, RuntimeError, pickle.UnpicklingError) as error:
         raise ModelError(
             f"params.yaml: models.{name}.weights is imagenet, but {weights.url} cannot be "
-            f"downloaded ({error}); put the file into {torch.hub.get_dir()}/checkpoints, use "
-            "efficientnet_lite0 (its weights come with a pip package), or set weights: none"
+            f"downloaded or read ({error}); put the file into {torch.hub.get_dir()}/checkpoints, "
+            "use efficientnet_lite0 (its weights come with a pip package), or set weights: none"
         ) from error
     return state
 

@@ -11,7 +11,7 @@ import safetensors
 import safetensors.numpy
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
 from edgesmith import files
@@ -30,9 +30,9 @@ class Layer(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    inputs: int
-    outputs: int
-    groups: int = 1
+    inputs: int = Field(gt=0)
+    outputs: int = Field(gt=0)
+    groups: int = Field(default=1, gt=0)
 
 
 class Card(BaseModel):
@@ -114,10 +114,15 @@ def load(folder: Path) -> tuple[nn.Module, Card]:
         raise ModelError(f"{path}: unreadable ({error}); rebuild it: `dvc repro`") from error
     if card.precision == "fp16":
         net.half()
-    missing, unexpected = net.load_state_dict(state, strict=False)
-    wrong = [key for key in missing if not key.endswith("num_batches_tracked")] + unexpected
+    expected = {k: t for k, t in net.state_dict().items() if not k.endswith("num_batches_tracked")}
+    wrong = sorted(
+        key
+        for key in expected.keys() | state.keys()
+        if key not in expected or key not in state or expected[key].shape != state[key].shape
+    )
     if wrong:
         raise ModelError(f"{path}: does not fit {CARD} at {wrong[0]!r}; rebuild it: `dvc repro`")
+    net.load_state_dict(state, strict=False)
     return net.eval(), card
 
 
@@ -129,7 +134,12 @@ def save_reference(folder: Path, logits: dict[str, npt.NDArray[np.float32]]) -> 
 def load_reference(folder: Path) -> dict[str, npt.NDArray[np.float32]]:
     """Read what `save_reference` wrote; empty where the model has none (an untrained start)."""
     path = folder / REFERENCE
-    return safetensors.numpy.load_file(path) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        return safetensors.numpy.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ModelError(f"{path}: unreadable ({error}); rebuild it: `dvc repro`") from error
 
 
 def _restore_channels(net: nn.Module, layers: dict[str, Layer], pairs: Pairs, folder: Path) -> None:

@@ -150,9 +150,9 @@ def fit(
                 nn.utils.clip_grad_norm_(parameters, schedule.clip_norm)
             optimizer.step()
             rates.step()
+            hooks.after_step()
             if ema is not None:
                 ema.update_parameters(net)
-            hooks.after_step()
             running += (loss.item() - running) / (number + 1)
             progress.set_postfix(loss=f"{running:.3f}", refresh=False)
         measured = ema.module if ema is not None else net
