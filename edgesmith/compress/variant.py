@@ -96,7 +96,7 @@ class Work:
         )
 
     def checkpoint(self, phase: str) -> Path:
-        """Where a phase's checkpoint lies: named by all inputs, so that a stale one is not taken."""
+        """Where a phase's checkpoint lies: named by all inputs, so that no stale one is taken."""
         digest = hashlib.sha256()
         for package in (edgesmith.tasks, edgesmith.compress):
             for source in sorted(Path(package.__path__[0]).rglob("*.py")):
