@@ -170,6 +170,7 @@ def compare(
     from edgesmith.device import fingerprint
     from edgesmith.params import load_params
     from edgesmith.report import compare as report
+    from edgesmith.report import eager
     from edgesmith.report.cells import read_cells
 
     params = load_params(folder / "params.yaml")
@@ -180,8 +181,9 @@ def compare(
         return
     for baseline, members in report.families(cells).items():
         _print_table(f"against {baseline}", report.HEADERS, report.table_rows(members))
-    for line in report.notes(cells, device):
-        typer.echo(line.replace("`", ""))
+    whole_way = eager.read_eager(params.eager, folder / "metrics", device)
+    for line in [*eager.sentences(whole_way, device), *report.notes(cells, device)]:
+        typer.echo(line.replace("`", "").replace("**", ""))
 
 
 @app.command(epilog="Example: edgesmith doctor")

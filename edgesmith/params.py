@@ -216,6 +216,13 @@ class Active(_Section):
     format: str
 
 
+class Eager(_Section):
+    """An FP32 variant in PyTorch's eager mode, and the variant whose ONNX artifact it became."""
+
+    network: str
+    artifact: str
+
+
 class Params(_Section):
     """The whole of `params.yaml`."""
 
@@ -229,11 +236,12 @@ class Params(_Section):
     export: Export
     runtime: Runtime
     bench: Bench
+    eager: dict[str, Eager] = Field(default_factory=dict)
     active: Active
 
     @model_validator(mode="after")
     def _names_exist(self) -> Params:
-        for name in [*self.datasets, *self.models, *self.variants]:
+        for name in [*self.datasets, *self.models, *self.variants, *self.eager]:
             if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
                 raise ValueError(
                     f"the name {name!r}: use lower-case letters, digits, '-' and '.' "
@@ -251,6 +259,14 @@ class Params(_Section):
             _known(f"{where}.dataset", variant.dataset, self.datasets)
             _known(f"{where}.schedule", variant.schedule, self.schedules)
             self._ends_at_a_model(name)
+        for name, pair in self.eager.items():
+            _known(f"eager.{name}.network", pair.network, self.variants)
+            _known(f"eager.{name}.artifact", pair.artifact, self.variants)
+            if (step := self.variants[pair.network].step) in {"quantize", "cast"}:
+                raise ValueError(
+                    f"eager.{name}.network is {pair.network}, whose step is {step}; "
+                    "name a variant in single precision, such as the chain's baseline"
+                )
         _known("active.variant", self.active.variant, self.variants)
         return self
 

@@ -11,6 +11,7 @@ from edgesmith.device import fingerprint
 from edgesmith.params import load_params
 from edgesmith.report import compare
 from edgesmith.report.cells import read_cells
+from edgesmith.report.eager import read_eager
 from edgesmith.report.plot import strategies_png
 from stages._run import main
 
@@ -22,7 +23,8 @@ def run() -> None:
     cells = read_cells(params, metrics, device)
     files.write_json(metrics / "strategies.json", compare.strategies(cells))
     files.write_json(metrics / "active.json", compare.active(cells, params))
-    files.write_text(metrics / "comparison.md", compare.markdown(cells, params, device))
+    whole_way = read_eager(params.eager, metrics, device)
+    files.write_text(metrics / "comparison.md", compare.markdown(cells, params, device, whole_way))
     files.write_bytes(metrics / "strategies.png", strategies_png(cells))
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edgesmith.bench import record as bench_record
-from edgesmith.bench.record import Bench, EndToEndLatency, ModelLatency
+from edgesmith.bench.record import Bench, EagerBench, EndToEndLatency, ModelLatency
 from edgesmith.device import fingerprint
 from edgesmith.device.fingerprint import Device
 from edgesmith.intervals import Bounds
@@ -54,6 +54,8 @@ tolerances:
 export: {opset: 21, batch: "1", parity_images: 8}
 runtime: {threads: 1, providers: [cpu]}
 bench: {rounds: 2, min_runs: 5, min_seconds: 0.01, max_warmup_seconds: 0.1}
+eager:
+  net: {network: base, artifact: pruned}
 active: {variant: pruned, format: onnx}  # for dvc metrics diff
 """
 
@@ -133,3 +135,33 @@ def add_cell(
         noisy=noisy,
     )
     bench_record.write(bench, folder / f"metrics/bench/host/{variant}.onnx.json")
+
+
+def add_eager(folder: Path, *, machine: str | None = None, noisy: bool = False) -> None:
+    """The whole way from `base` to `pruned`: 20 ms to 4 ms."""
+    slow, fast = (
+        ModelLatency(p50=p50, p90=p50 * 1.1, p99=p50 * 1.2, mean=p50) for p50 in (20.0, 4.0)
+    )
+    bench = EagerBench(
+        device="host",
+        fingerprint=machine or make_device().fingerprint_id,
+        network="base",
+        engine="torch 2",
+        artifact="pruned",
+        format="onnx",
+        precision="fp32",
+        runtime="onnxruntime 1",
+        providers="cpu",
+        threads=1,
+        eager_ms=slow,
+        artifact_ms=fast,
+        eager_rss_mb=500,
+        artifact_rss_mb=90,
+        speedup=5.0,
+        speedup_ci95=Bounds(low=4.8, high=5.2),
+        runs=100,
+        rounds=2,
+        steady=True,
+        noisy=noisy,
+    )
+    bench_record.write(bench, folder / "metrics/bench/host/net.eager.json")

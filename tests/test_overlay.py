@@ -46,7 +46,8 @@ def test_named_sections_are_replaced_whole(params: Path) -> None:
     _apply(
         params,
         """
-_replace: [variants]
+_replace: [variants, eager]
+eager: {}
 variants:
   only: {step: train, parent: net, teacher: only, baseline: only, dataset: signs, schedule: full}
 active: {variant: only}

@@ -1,6 +1,6 @@
-"""Latency of an artifact, alone or in one interleaved run with its baseline.
+"""Latency of an artifact, alone or in one interleaved run with what it is compared with.
 
-MLPerf's rules in small: a fresh process per artifact, warm-up until steady, a minimum of runs *and*
+MLPerf's rules in small: a fresh process per network, warm-up until steady, a minimum of runs *and*
 of time. Clocks drift and neighbours come and go, so a ratio of two figures measured minutes apart
 says little; here artifact and baseline take turns, A B A B …, only one running at any time, and
 each round gives one ratio.
@@ -26,7 +26,7 @@ from edgesmith import contract as contracts
 from edgesmith import errors
 from edgesmith.bench import statistics as stats
 from edgesmith.bench.frame import camera_frame
-from edgesmith.bench.record import Bench, EndToEndLatency, ModelLatency
+from edgesmith.bench.record import Bench, EagerBench, EndToEndLatency, ModelLatency
 from edgesmith.errors import EdgesmithError, RuntimeUnavailableError
 from edgesmith.intervals import Bounds, Interval
 
@@ -50,12 +50,19 @@ class Settings(NamedTuple):
     max_warmup_seconds: float = 2.0
 
 
-class Process:
-    """A worker process with one artifact loaded; a context manager."""
+class Loadable(NamedTuple):
+    """A folder with a network, and the module that loads it: a `worker.Loader`."""
 
-    def __init__(self, artifact: Path, settings: Settings, frame: bytes) -> None:
-        """Start `python -m edgesmith.bench.worker` and load the artifact in it."""
-        self._artifact = artifact
+    folder: Path
+    by: str = "edgesmith.bench.artifact"
+
+
+class Process:
+    """A worker process with one network loaded; a context manager."""
+
+    def __init__(self, network: Loadable, settings: Settings, frame: bytes) -> None:
+        """Start `python -m edgesmith.bench.worker` and load the network in it."""
+        self._folder = network.folder
         # A file, for a pipe that nobody reads while the worker runs would stop it when full.
         self._messages = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         self._process = subprocess.Popen(
@@ -67,7 +74,8 @@ class Process:
         try:
             self.loaded = self.ask(
                 do="load",
-                artifact=str(artifact),
+                by=network.by,
+                folder=str(network.folder),
                 threads=settings.threads,
                 providers=list(settings.providers),
                 frame=base64.b64encode(frame).decode(),
@@ -121,7 +129,7 @@ class Process:
         lines = self._messages.read().decode(errors="replace").strip().splitlines()
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
         last = f": {lines[-1]}" if lines else ""
-        return f"{self._artifact}: the process that measured it ended with {how}{last}"
+        return f"{self._folder}: the process that measured it ended with {how}{last}"
 
 
 def interleave(turns: Sequence[Callable[[], list[float]]], rounds: int) -> list[list[list[float]]]:
@@ -131,6 +139,58 @@ def interleave(turns: Sequence[Callable[[], list[float]]], rounds: int) -> list[
         for samples, turn in zip(taken, turns, strict=True):
             samples.append(turn())
     return taken
+
+
+class Turns(NamedTuple):
+    """One interleaved run; every list is in the order of the networks."""
+
+    loaded: list[dict[str, Any]]
+    warm: list[dict[str, Any]]
+    samples_ms: list[list[list[float]]]
+    rss_mb: list[float]
+    end_to_end_ms: list[float]
+
+    def all_ms(self, network: int) -> list[float]:
+        """The samples of one network over all rounds, in order."""
+        return [value for turn in self.samples_ms[network] for value in turn]
+
+    def speedup(self) -> tuple[float, Interval]:
+        """How many times faster the first network is than the second; 1 if it ran alone."""
+        if len(self.samples_ms) == 1:
+            return 1.0, Interval(1.0, 1.0)
+        return stats.ratio_interval(
+            [
+                statistics.median(theirs) / statistics.median(ours)
+                for ours, theirs in zip(*self.samples_ms, strict=True)
+            ]
+        )
+
+
+def take_turns(
+    networks: Sequence[Loadable], settings: Settings, frame: bytes | None = None
+) -> Turns:
+    """Measure networks in turns, each in a process of its own that stays alive throughout.
+
+    `frame` is the encoded image of the end-to-end figure (default: `camera_frame()`), which is
+    taken of the first network alone, if that has it.
+    """
+    frame = camera_frame() if frame is None else frame
+    with ExitStack() as stack:
+        processes = [stack.enter_context(Process(network, settings, frame)) for network in networks]
+        warm = [
+            process.ask(do="warm_up", max_seconds=settings.max_warmup_seconds)
+            for process in processes
+        ]
+        samples = interleave(
+            [_turn(process, "infer", settings) for process in processes], settings.rounds
+        )
+        return Turns(
+            loaded=[process.loaded for process in processes],
+            warm=warm,
+            samples_ms=samples,
+            end_to_end_ms=_turn(processes[0], "end_to_end", settings)(),
+            rss_mb=[float(process.ask(do="finish")["rss_mb"]) for process in processes],
+        )
 
 
 def measure_pair(
@@ -149,59 +209,73 @@ def measure_pair(
     RuntimeUnavailableError when one of the two cannot be run.
     """
     contract = contracts.read(artifact)
-    contracts.read(baseline)
-    frame = camera_frame() if frame is None else frame
+    reference = contracts.read(baseline)
     alone = artifact.resolve() == baseline.resolve()
-    with ExitStack() as stack:
-        processes = [
-            stack.enter_context(Process(path, settings, frame))
-            for path in ([artifact] if alone else [artifact, baseline])
-        ]
-        main = processes[0]
-        warm = [
-            process.ask(do="warm_up", max_seconds=settings.max_warmup_seconds)
-            for process in processes
-        ]
-        taken = interleave(
-            [_turn(process, "infer", settings) for process in processes], settings.rounds
-        )
-        end_to_end = _turn(main, "end_to_end", settings)()
-        rss_mb = float(main.ask(do="finish")["rss_mb"])
-    if alone:
-        speedup, interval = 1.0, Interval(1.0, 1.0)
-    else:
-        speedup, interval = stats.ratio_interval(
-            [
-                statistics.median(theirs) / statistics.median(ours)
-                for ours, theirs in zip(*taken, strict=True)
-            ]
-        )
-    samples = [value for turn in taken[0] for value in turn]
+    turns = take_turns(
+        [Loadable(path) for path in ([artifact] if alone else [artifact, baseline])],
+        settings,
+        frame,
+    )
+    samples = turns.all_ms(0)
     latency = stats.latency(samples)
+    speedup, interval = turns.speedup()
+    loaded = turns.loaded[0]
     return Bench(
         device=device,
         fingerprint=fingerprint,
         variant=contract.variant,
         format=contract.format,
         precision=contract.precision,
-        runtime=main.loaded["engine"],
-        providers=" ".join(main.loaded["providers"]),
+        runtime=loaded["engine"],
+        providers=" ".join(loaded["providers"]),
         threads=settings.threads,
         latency_ms=ModelLatency.of(latency),
-        latency_ms_ci95=Bounds.of(stats.rounds_median_interval(taken[0])),
-        end_to_end_ms=EndToEndLatency.of(stats.latency(end_to_end)),
+        latency_ms_ci95=Bounds.of(stats.rounds_median_interval(turns.samples_ms[0])),
+        end_to_end_ms=EndToEndLatency.of(stats.latency(turns.end_to_end_ms)),
         fps=round(1000 / latency.mean, 2),
-        rss_mb=round(rss_mb, 1),
-        load_ms=round(main.loaded["load_ms"], 2),
-        first_ms=round(main.loaded["first_ms"], 3),
-        baseline=contracts.read(baseline).variant,
+        rss_mb=round(turns.rss_mb[0], 1),
+        load_ms=round(loaded["load_ms"], 2),
+        first_ms=round(loaded["first_ms"], 3),
+        baseline=reference.variant,
         speedup_vs_baseline=round(speedup, 4),
         speedup_ci95=Bounds.of(interval),
         runs=len(samples),
-        warmup_runs=warm[0]["runs"],
+        warmup_runs=turns.warm[0]["runs"],
         rounds=settings.rounds,
-        steady=all(answer["steady"] for answer in warm),
+        steady=all(answer["steady"] for answer in turns.warm),
         noisy=stats.is_noisy(samples),
+    )
+
+
+def measure_against_eager(
+    artifact: Path, network: Loadable, settings: Settings, *, device: str, fingerprint: str
+) -> EagerBench:
+    """Speed-up of `artifact` over `network` in the framework that trained it, from one run."""
+    contract = contracts.read(artifact)
+    turns = take_turns([Loadable(artifact), network], settings)
+    speedup, interval = turns.speedup()
+    ours, theirs = turns.loaded
+    return EagerBench(
+        device=device,
+        fingerprint=fingerprint,
+        network=network.folder.name,
+        engine=theirs["engine"],
+        artifact=contract.variant,
+        format=contract.format,
+        precision=contract.precision,
+        runtime=ours["engine"],
+        providers=" ".join(ours["providers"]),
+        threads=settings.threads,
+        eager_ms=ModelLatency.of(stats.latency(turns.all_ms(1))),
+        artifact_ms=ModelLatency.of(stats.latency(turns.all_ms(0))),
+        eager_rss_mb=round(turns.rss_mb[1], 1),
+        artifact_rss_mb=round(turns.rss_mb[0], 1),
+        speedup=round(speedup, 4),
+        speedup_ci95=Bounds.of(interval),
+        runs=min(len(turns.all_ms(number)) for number in (0, 1)),
+        rounds=settings.rounds,
+        steady=all(answer["steady"] for answer in turns.warm),
+        noisy=any(stats.is_noisy(turns.all_ms(number)) for number in (0, 1)),
     )
 
 

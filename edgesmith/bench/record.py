@@ -1,4 +1,4 @@
-"""`metrics/bench/<device>/<variant>.<format>.json`: one measured cell.
+"""`metrics/bench/<device>/`: `<variant>.<format>.json`, one measured cell, and `<key>.eager.json`.
 
 Objects in place of lists and absent keys in place of nulls: DVC drops both without a word.
 """
@@ -6,7 +6,7 @@ Objects in place of lists and absent keys in place of nulls: DVC drops both with
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
@@ -14,6 +14,8 @@ from edgesmith import files
 from edgesmith.bench.statistics import Latency
 from edgesmith.errors import ContractError
 from edgesmith.intervals import Bounds
+
+_Record = TypeVar("_Record", bound=BaseModel)
 
 
 class _Part(BaseModel):
@@ -81,15 +83,54 @@ class Bench(_Part):
     noisy: bool
 
 
-def write(record: Bench, path: Path) -> None:
+class EagerBench(_Part):
+    """How fast an artifact is against the FP32 network in PyTorch's eager mode, in the same run.
+
+    The whole way of a chain: what a training script's own `net(x)` takes, and what the artifact
+    takes on the same device with as many threads. `runs` are those of the side that had fewer.
+    """
+
+    version: Literal[1] = 1
+    device: str
+    fingerprint: str
+    network: str
+    engine: str
+    artifact: str
+    format: str
+    precision: str
+    runtime: str
+    providers: str
+    threads: int = Field(gt=0)
+    eager_ms: ModelLatency
+    artifact_ms: ModelLatency
+    eager_rss_mb: PositiveFloat
+    artifact_rss_mb: PositiveFloat
+    speedup: PositiveFloat
+    speedup_ci95: Bounds
+    runs: int = Field(gt=0)
+    rounds: int = Field(gt=0)
+    steady: bool
+    noisy: bool
+
+
+def write(record: Bench | EagerBench, path: Path) -> None:
     """Write the metric file."""
     files.write_json(path, record.model_dump(mode="json"))
 
 
 def read(path: Path) -> Bench:
-    """Parse a metric file; ContractError names the key that does not fit."""
+    """Parse a cell's file; ContractError names the key that does not fit."""
+    return _read(path, Bench)
+
+
+def read_eager(path: Path) -> EagerBench:
+    """Parse an `.eager.json`; ContractError names the key that does not fit."""
+    return _read(path, EagerBench)
+
+
+def _read(path: Path, kind: type[_Record]) -> _Record:
     try:
-        return Bench.model_validate_json(path.read_text())
+        return kind.model_validate_json(path.read_text())
     except (OSError, ValidationError) as error:
         raise ContractError(
             f"{path}: not a benchmark of this version of edgesmith ({error}); remove it and run "

@@ -1,66 +1,56 @@
-"""`python -m edgesmith.bench.worker`: one artifact in one fresh process, timed on command.
+"""`python -m edgesmith.bench.worker`: one network in one fresh process, timed on command.
 
 Reads one JSON object per line from standard input and answers each with one on standard output:
 
-    {"do": "load", "artifact": …, "threads": …, "providers": […], "frame": base64}
+    {"do": "load", "by": module, "folder": …, "threads": …, "providers": […], "frame": base64}
     {"do": "warm_up", "max_seconds": …}
     {"do": "sample", "what": "infer" | "end_to_end", "min_runs": …, "min_seconds": …,
      "settle_seconds": …}
     {"do": "finish"}
 
+`by` names the module whose `load` gives the network as a `Subject`: `edgesmith.bench.artifact`, or
+one of the build side, which this module never imports itself.
+
 It ends at the end of its input, so that a killed parent leaves no process behind. Peak memory, load
-time and the first inference are those of a device that runs this artifact and nothing else.
+time and the first inference are those of a device that runs this network and nothing else.
 """
 
 from __future__ import annotations
 
 import base64
+import importlib
 import json
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
-import numpy as np
-
-from edgesmith import contract as contracts
 from edgesmith.bench import timing
-from edgesmith.decode import top_k
 from edgesmith.errors import EdgesmithError
-from edgesmith.preprocess import decode_image, fit
-from edgesmith.runtimes import session as runtimes
-from edgesmith.runtimes.tensors import network_input
 
 
-class Worker:
-    """The loaded artifact and its two timed calls."""
+class Subject(Protocol):
+    """A loaded network and what can be timed of it.
 
-    def __init__(self, artifact: Path, threads: int, providers: list[str], frame: bytes) -> None:
-        """Import the engine, then time the load: hash check, parsing, graph optimisation."""
-        runtimes.engine(artifact, contracts.read(artifact))
-        loaded: list[runtimes.Session] = []
-        self.load_ms = timing.time_once(
-            lambda: loaded.append(runtimes.load(artifact, threads, providers))
-        )
-        self.session = loaded[0]
-        self._frame = frame
-        spec = self.session.contract.input
-        image = fit(decode_image(frame, "the benchmark's frame"), spec.preprocess)
-        self._input = network_input(image[None], spec)
-        self.first_ms = timing.time_once(self.infer)
+    `engine` names what executes it and its version ("onnxruntime 1.31.1"), `providers` what it
+    executes on, best first; `load_ms` leaves out the import of the engine. `calls` holds `infer`,
+    the network alone, and may hold `end_to_end`, from an encoded image to a label.
+    """
 
-    def infer(self) -> None:
-        """The network alone, batch 1, on an input that is ready."""
-        self.session.run(self._input)
+    engine: str
+    providers: Sequence[str]
+    load_ms: float
+    calls: Mapping[str, Callable[[], object]]
 
-    def end_to_end(self) -> None:
-        """From the bytes of an encoded image to a label."""
-        contract = self.session.contract
-        image = fit(decode_image(self._frame, "the benchmark's frame"), contract.input.preprocess)
-        logits = self.session.run(network_input(image[np.newaxis], contract.input))
-        top_k(logits, contract.labels, 1)
+
+class Loader(Protocol):
+    """A module that `by` may name."""
+
+    def load(self, folder: Path, threads: int, providers: Sequence[str], frame: bytes) -> Subject:
+        """The network in `folder`, ready to run on `frame`, an encoded image."""
+        ...
 
 
 def peak_rss_mb() -> float:
@@ -80,49 +70,46 @@ def peak_rss_mb() -> float:
 
 def serve(commands: TextIO, answers: TextIO) -> None:
     """Answer commands until the input ends."""
-    worker: Worker | None = None
+    subject: Subject | None = None
     for line in commands:
         command = json.loads(line)
         try:
             if command["do"] == "load":
-                worker = Worker(
-                    Path(command["artifact"]),
-                    command["threads"],
-                    command["providers"],
-                    base64.b64decode(command["frame"]),
-                )
-                answer = _describe(worker)
-            elif worker is None:
+                subject = _load(command)
+                answer = _describe(subject)
+            elif subject is None:
                 raise ValueError("the first command must be 'load'")
             else:
-                answer = _obey(worker, command)
+                answer = _obey(subject, command)
         except EdgesmithError as error:
             answer = {"error": type(error).__name__, "message": str(error)}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
 
-def _describe(worker: Worker) -> dict[str, Any]:
+def _load(command: dict[str, Any]) -> Subject:
+    loader: Loader = importlib.import_module(command["by"])
+    frame = base64.b64decode(command["frame"])
+    return loader.load(Path(command["folder"]), command["threads"], command["providers"], frame)
+
+
+def _describe(subject: Subject) -> dict[str, Any]:
     return {
-        "load_ms": worker.load_ms,
-        "first_ms": worker.first_ms,
-        "engine": worker.session.engine,
-        "providers": list(worker.session.providers),
+        "load_ms": subject.load_ms,
+        "first_ms": timing.time_once(subject.calls["infer"]),
+        "engine": subject.engine,
+        "providers": list(subject.providers),
         "pid": os.getpid(),
     }
 
 
-def _obey(worker: Worker, command: dict[str, Any]) -> dict[str, Any]:
+def _obey(subject: Subject, command: dict[str, Any]) -> dict[str, Any]:
     if command["do"] == "warm_up":
-        warm = timing.warm_up(worker.infer, command["max_seconds"])
+        warm = timing.warm_up(subject.calls["infer"], command["max_seconds"])
         return {"runs": warm.runs, "steady": warm.steady}
     if command["do"] == "sample":
-        calls: dict[str, Callable[[], None]] = {
-            "infer": worker.infer,
-            "end_to_end": worker.end_to_end,
-        }
         samples = timing.sample(
-            calls[command["what"]],
+            subject.calls[command["what"]],
             command["min_runs"],
             command["min_seconds"],
             command["settle_seconds"],

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edgesmith.bench.record import Bench
+from edgesmith.bench.record import Bench, EagerBench
 from edgesmith.device import fingerprint
 from edgesmith.device.fingerprint import Device
 from edgesmith.errors import ParamsError
 from edgesmith.intervals import Bounds
 from edgesmith.params import Params, PruneVariant
+from edgesmith.report import eager
 from edgesmith.report.accuracy import unpaired_difference
 from edgesmith.report.cells import Cell
 
@@ -87,7 +88,9 @@ def table_rows(cells: Iterable[Cell]) -> list[tuple[str, ...]]:
     return [_row(cell) for cell in cells]
 
 
-def markdown(cells: Sequence[Cell], params: Params, device: Device) -> str:
+def markdown(
+    cells: Sequence[Cell], params: Params, device: Device, whole_way: Sequence[EagerBench] = ()
+) -> str:
     """`comparison.md`: a table per baseline, how it was measured, and what the controls show."""
     lines = ["# Comparison of strategies", ""]
     lines += ["Written by `dvc repro` from the files in `metrics/`; brackets are 95 % intervals."]
@@ -103,6 +106,8 @@ def markdown(cells: Sequence[Cell], params: Params, device: Device) -> str:
             _markdown_row("---" for _ in HEADERS),
             *(_markdown_row(row) for row in table_rows(members)),
         ]
+    if whole_way:
+        lines += ["", "## The whole way", "", *eager.sentences(whole_way, device)]
     lines += ["", "## How it was measured", "", *notes(cells, device)]
     sentences = [*_pruning(cells, params), *_distillation(cells, params)]
     if sentences:

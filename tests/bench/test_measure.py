@@ -8,7 +8,14 @@ import pytest
 
 from edgesmith.bench import measure, record
 from edgesmith.bench.frame import camera_frame
-from edgesmith.bench.measure import Process, Settings, interleave, measure_pair
+from edgesmith.bench.measure import (
+    Loadable,
+    Process,
+    Settings,
+    interleave,
+    measure_against_eager,
+    measure_pair,
+)
 from edgesmith.errors import ContractError, RuntimeUnavailableError
 from edgesmith.intervals import Bounds
 from edgesmith.preprocess import decode_image
@@ -60,9 +67,9 @@ def test_artifact_that_is_its_own_baseline_is_measured_once(
     started: list[Path] = []
     start = Process.__init__
 
-    def count(self: Process, path: Path, *rest: Any) -> None:
-        started.append(path)
-        start(self, path, *rest)
+    def count(self: Process, network: Loadable, *rest: Any) -> None:
+        started.append(network.folder)
+        start(self, network, *rest)
 
     monkeypatch.setattr(Process, "__init__", count)
     measured = measure_pair(artifact, artifact, QUICK, **WHERE)
@@ -71,9 +78,27 @@ def test_artifact_that_is_its_own_baseline_is_measured_once(
     assert measured.speedup_ci95 == Bounds(low=1, high=1)
 
 
+def test_network_of_another_framework_takes_turns_with_an_artifact(
+    artifact: Path, tmp_path: Path
+) -> None:
+    slow = Loadable(Path("models/slow"), "tests.bench.subject")
+    measured = measure_against_eager(artifact, slow, QUICK, **WHERE)
+    assert measured.eager_ms.p50 > 20 and measured.engine == "waiting 1"
+    assert measured.network == "slow" and measured.artifact == "tiny"
+    ratio = measured.eager_ms.p50 / measured.artifact_ms.p50
+    assert measured.speedup > 5 and measured.speedup == pytest.approx(ratio, rel=0.5)
+    assert measured.speedup_ci95.low <= measured.speedup <= measured.speedup_ci95.high
+    assert measured.runs >= 10 and measured.rounds == 2
+    record.write(measured, tmp_path / "x.json")
+    assert record.read_eager(tmp_path / "x.json") == measured
+    flat = measured.model_dump(mode="json")
+    assert all(isinstance(leaf, str | int | float | bool) for leaf in _leaves(flat))
+
+
 def test_each_artifact_has_a_process_of_its_own(artifact: Path) -> None:
     frame = camera_frame()
-    with Process(artifact, QUICK, frame) as one, Process(artifact, QUICK, frame) as other:
+    network = Loadable(artifact)
+    with Process(network, QUICK, frame) as one, Process(network, QUICK, frame) as other:
         assert len({one.loaded["pid"], other.loaded["pid"], os.getpid()}) == 3
 
 
@@ -89,14 +114,14 @@ def test_missing_provider_is_named(artifact: Path) -> None:
 
 
 def test_worker_that_is_killed_is_reported_with_its_signal(artifact: Path) -> None:
-    with Process(artifact, QUICK, camera_frame()) as process:
+    with Process(Loadable(artifact), QUICK, camera_frame()) as process:
         os.kill(process.loaded["pid"], 9)
         with pytest.raises(RuntimeUnavailableError, match="signal SIGKILL"):
             process.ask(do="finish")
 
 
 def test_worker_that_hangs_is_ended(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Process(artifact, QUICK, camera_frame()) as process:
+    with Process(Loadable(artifact), QUICK, camera_frame()) as process:
         monkeypatch.setattr(measure, "_PATIENCE_SECONDS", 0.2)
         with pytest.raises(RuntimeUnavailableError, match="SIGKILL"):
             process.ask(do="sample", what="infer", min_runs=1, min_seconds=60, settle_seconds=0)

@@ -7,8 +7,9 @@ from edgesmith.errors import ParamsError
 from edgesmith.params import load_params
 from edgesmith.report import compare
 from edgesmith.report.cells import Cell, read_cells, retraining
+from edgesmith.report.eager import read_eager
 from edgesmith.report.plot import strategies_png
-from tests.checkout import add_cell, make_checkout, make_device
+from tests.checkout import add_cell, add_eager, make_checkout, make_device
 
 
 @pytest.fixture
@@ -35,7 +36,9 @@ def _cells(folder: Path) -> list[Cell]:
 
 
 def _markdown(folder: Path) -> str:
-    return compare.markdown(_cells(folder), load_params(folder / "params.yaml"), make_device())
+    params = load_params(folder / "params.yaml")
+    whole_way = read_eager(params.eager, folder / "metrics", make_device())
+    return compare.markdown(_cells(folder), params, make_device(), whole_way)
 
 
 def test_cells_come_in_the_order_of_params(checkout: Path) -> None:
@@ -168,6 +171,22 @@ def test_unstructured_sparsity_is_said_not_to_be_faster(checkout: Path) -> None:
     params = checkout / "params.yaml"
     params.write_text(params.read_text().replace("ratio: 0.3", "ratio: 0.3, sparsity: '2:4'"))
     assert "Its zeros are stored and multiplied" in _markdown(checkout)
+
+
+def test_the_whole_way_is_shown_with_its_interval(checkout: Path) -> None:
+    assert "whole way" not in _markdown(checkout)
+    add_eager(checkout)
+    text = _markdown(checkout)
+    assert "## The whole way" in text
+    assert "PyTorch eager FP32 → ONNX Runtime FP32: **5.0×** [4.8, 5.2] (`base` 20.00 ms" in text
+    add_eager(checkout, noisy=True)
+    assert "[4.8, 5.2] ~" in _markdown(checkout)
+
+
+def test_the_whole_way_on_another_machine_is_not_shown(checkout: Path) -> None:
+    add_eager(checkout, machine="ffffffffffff")
+    text = _markdown(checkout)
+    assert "measured on another machine (ffffffffffff)" in text and "5.0×" not in text
 
 
 def test_no_metrics_is_an_error_that_says_what_to_run(tmp_path: Path) -> None:

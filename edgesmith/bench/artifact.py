@@ -1,0 +1,52 @@
+"""An artifact as the worker times it: loaded by its runtime, on one prepared input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgesmith import contract as contracts
+from edgesmith.bench import timing
+from edgesmith.decode import top_k
+from edgesmith.preprocess import decode_image, fit
+from edgesmith.runtimes import session as runtimes
+from edgesmith.runtimes.tensors import network_input
+
+
+class Artifact:
+    """The loaded artifact and its two timed calls: the network alone, and from JPEG to label."""
+
+    def __init__(self, folder: Path, threads: int, providers: Sequence[str], frame: bytes) -> None:
+        """Import the engine, then time the load: hash check, parsing, graph optimisation."""
+        runtimes.engine(folder, contracts.read(folder))
+        loaded: list[runtimes.Session] = []
+        self.load_ms = timing.time_once(
+            lambda: loaded.append(runtimes.load(folder, threads, providers))
+        )
+        self._session = loaded[0]
+        self._frame = frame
+        self.engine = self._session.engine
+        self.providers: Sequence[str] = self._session.providers
+        spec = self._session.contract.input
+        image = fit(decode_image(frame, "the benchmark's frame"), spec.preprocess)
+        self._input = network_input(image[None], spec)
+        self.calls: Mapping[str, Callable[[], None]] = {
+            "infer": self._infer,
+            "end_to_end": self._end_to_end,
+        }
+
+    def _infer(self) -> None:
+        """The network alone, batch 1, on an input that is ready."""
+        self._session.run(self._input)
+
+    def _end_to_end(self) -> None:
+        """From the bytes of an encoded image to a label."""
+        contract = self._session.contract
+        image = fit(decode_image(self._frame, "the benchmark's frame"), contract.input.preprocess)
+        logits = self._session.run(network_input(image[np.newaxis], contract.input))
+        top_k(logits, contract.labels, 1)
+
+
+load = Artifact
