@@ -1,0 +1,137 @@
+"""A checkout that is built in seconds: four classes of small images, narrow networks.
+
+The class is the tint of the noise. What `make_checkout` writes is
+what `dvc repro` would: params.yaml, data/, models/; steps run through the stages' own functions.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from edgesmith.data.png import encode_png
+from edgesmith.data.store import Sample, load_split, write_dataset
+from edgesmith.params import Augment, Params, load_params
+from edgesmith.preprocess import Preprocess, UInt8Array
+from edgesmith.tasks.classify.training import Data
+
+# Cores are shared, and weights must not depend on how many there are.
+torch.set_num_threads(1)
+
+SIZE = 32
+LABELS = ["red", "green", "blue", "grey"]
+COUNTS = {"train": 96, "val": 24, "test": 32, "calibration": 16}
+SPEC = Preprocess(height=SIZE, width=SIZE, mean=(127, 127, 127), std=(64, 64, 64))
+
+Variant = dict[str, Any]
+
+
+def variant(step: str, parent: str, **keys: Any) -> Variant:
+    """A variant as params.yaml spells it: no training, its own teacher, unless `keys` say so."""
+    common = {"teacher": parent, "baseline": "base", "dataset": "tints", "schedule": "none"}
+    return {"step": step, "parent": parent, **common, **keys}
+
+
+CHAIN = {
+    "half": variant("cast", "base"),
+    "ptq": variant("quantize", "base", method="ptq"),
+    "symmetric": variant("quantize", "base", method="ptq", scheme="symmetric"),
+    # Batch statistics live for the first of the two epochs.
+    "qat": variant(
+        "quantize", "base", method="qat", schedule="two", freeze_batch_norm=0.5, alpha=0.5
+    ),
+    "small": variant("prune", "base", ratio=0.4, round_to=4, schedule="one"),
+    "small-half": variant("cast", "small"),
+}
+
+
+def write_params(folder: Path, **changes: dict[str, Any]) -> Params:
+    """Write params.yaml: what every test uses, and `changes` merged into its sections."""
+    spec = SPEC.model_dump(mode="json")
+    schedule = {"batch": 8, "learning_rate": 0.001, "weight_decay": 0.0}
+    tolerance = {
+        "max_abs_diff": 2.0,
+        "min_sqnr_db": 15.0,
+        "min_agreement": 0.9,
+        "max_metric_drop": 0.1,
+    }
+    content: dict[str, Any] = {
+        "seed": 0,
+        "build_threads": 1,
+        "datasets": {
+            "tints": {"source": "imagefolder", "path": "", "size": SIZE, "calibration": 16}
+        },
+        "models": {
+            # The stem does not shrink: a map of 2 x 2 is left for the global pooling.
+            "net": {
+                "architecture": "mobilenet_v2",
+                "width": 0.25,
+                "stem_stride": 1,
+                "dataset": "tints",
+                "input": spec,
+            },
+            "lite": {"architecture": "efficientnet_lite0", "dataset": "tints", "input": spec},
+            "res": {"architecture": "resnet18", "dataset": "tints", "input": spec},
+        },
+        "schedules": {
+            "full": {**schedule, "epochs": 6, "learning_rate": 0.005},
+            "two": {**schedule, "epochs": 2},
+            "one": {**schedule, "epochs": 1},
+            "none": {**schedule, "epochs": 0},
+        },
+        "variants": {"base": variant("train", "net", schedule="full", teacher="net")},
+        "tolerances": {
+            "fp32": {**tolerance, "max_abs_diff": 1e-3, "min_sqnr_db": 80.0},
+            "fp16": {**tolerance, "max_abs_diff": 0.2, "min_sqnr_db": 35.0},
+            "int8": tolerance,
+        },
+        "export": {"opset": 21, "batch": "1", "parity_images": 32},
+        "runtime": {"threads": 1, "providers": ["cpu"]},
+        "bench": {"rounds": 1, "min_runs": 1, "min_seconds": 0.01, "max_warmup_seconds": 0.1},
+        "active": {"variant": "base", "format": "onnx"},
+    }
+    for section, change in changes.items():
+        content[section] |= change
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return load_params(path)
+
+
+def write_data(folder: Path, **counts: int) -> None:
+    """Store the dataset `tints` below `folder`/data; `counts` may change a split's size."""
+    splits = {}
+    for number, (split, count) in enumerate((COUNTS | counts).items()):
+        rng = np.random.default_rng(number)
+        samples = [
+            Sample(k % 4, f"{k:03d}.png", encode_png(_image(rng, k % 4))) for k in range(count)
+        ]
+        splits[split] = samples
+    write_dataset(folder / "data/tints", LABELS, splits, "tints: a test's own")
+
+
+def data(folder: Path) -> Data:
+    """The stored dataset as the training loop takes it, without augmentation."""
+    stored = folder / "data/tints"
+    return Data(
+        train=load_split(stored, "train", SPEC),
+        val=load_split(stored, "val", SPEC),
+        spec=SPEC,
+        augment=Augment(),
+    )
+
+
+def run(stage: str, *arguments: str) -> None:
+    """Run a stage in the current folder, in this process."""
+    importlib.import_module(f"stages.{stage}").run(*arguments)
+
+
+def _image(rng: np.random.Generator, label: int) -> UInt8Array:
+    image = rng.normal(rng.uniform(80, 130), 20, (SIZE, SIZE, 3))
+    if label < 3:
+        image[:, :, label] += rng.uniform(40, 120)
+    return image.clip(0, 255).astype(np.uint8)
