@@ -37,7 +37,9 @@ def variant(step: str, parent: str, **keys: Any) -> Variant:
     return {"step": step, "parent": parent, **common, **keys}
 
 
+BASE = variant("train", "net", schedule="full", teacher="net")
 CHAIN = {
+    "base": BASE,
     "half": variant("cast", "base"),
     "ptq": variant("quantize", "base", method="ptq"),
     "symmetric": variant("quantize", "base", method="ptq", scheme="symmetric"),
@@ -84,7 +86,7 @@ def write_params(folder: Path, **changes: dict[str, Any]) -> Params:
             "one": {**schedule, "epochs": 1},
             "none": {**schedule, "epochs": 0},
         },
-        "variants": {"base": variant("train", "net", schedule="full", teacher="net")},
+        "variants": {"base": BASE},
         "tolerances": {
             "fp32": {**tolerance, "max_abs_diff": 1e-3, "min_sqnr_db": 80.0},
             "fp16": {**tolerance, "max_abs_diff": 0.2, "min_sqnr_db": 35.0},
