@@ -17,13 +17,8 @@ from edgesmith.compress.quantize.ranges import BINS, EPSILON
 AVERAGING = 0.01
 
 
-class TensorRange(FakeQuantizeBase):  # type: ignore[misc]
-    """The range of one activation tensor.
-
-    `stage` says what a forward pass does beside simulating: `extremes` widens the range to what is
-    seen, `histogram` counts values into BINS equal bins of that range, `average` moves the range
-    towards the batch's, `fixed` nothing.
-    """
+class _Simulated(FakeQuantizeBase):  # type: ignore[misc]
+    """A tensor under its range key, with what torchao reads of a fake quantizer."""
 
     def __init__(
         self,
@@ -32,6 +27,7 @@ class TensorRange(FakeQuantizeBase):  # type: ignore[misc]
         quant_min: int,
         quant_max: int,
         qscheme: torch.qscheme,
+        ch_axis: int = -1,
         is_dynamic: bool = False,
         **_: Any,
     ) -> None:
@@ -40,8 +36,20 @@ class TensorRange(FakeQuantizeBase):  # type: ignore[misc]
         self.dtype = dtype
         self.quant_min, self.quant_max = quant_min, quant_max
         self.qscheme = qscheme
+        self.ch_axis = ch_axis
         self.is_dynamic = is_dynamic
-        self.ch_axis = -1
+
+
+class TensorRange(_Simulated):
+    """The range of one activation tensor.
+
+    `stage` says what a forward pass does beside simulating: `extremes` widens the range to what is
+    seen, `histogram` counts values into BINS equal bins of that range, `average` moves the range
+    towards the batch's, `fixed` nothing.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self.stage = "fixed"
         self.register_buffer("low", torch.tensor(0.0))
         self.register_buffer("high", torch.tensor(0.0))
@@ -88,30 +96,14 @@ class TensorRange(FakeQuantizeBase):  # type: ignore[misc]
             self.high.lerp_(high, AVERAGING)
 
 
-class PerChannelWeight(FakeQuantizeBase):  # type: ignore[misc]
+class PerChannelWeight(_Simulated):
     """A layer's weights, symmetric with one scale per output channel, always from their extremes.
 
     torchao hands `ch_axis` to classes whose name holds "PerChannel".
     """
 
-    def __init__(
-        self,
-        key: str,
-        dtype: torch.dtype,
-        quant_min: int,
-        quant_max: int,
-        qscheme: torch.qscheme,
-        ch_axis: int = 0,
-        is_dynamic: bool = False,
-        **_: Any,
-    ) -> None:
-        super().__init__()
-        self.key = key
-        self.dtype = dtype
-        self.quant_min, self.quant_max = quant_min, quant_max
-        self.qscheme = qscheme
-        self.ch_axis = ch_axis
-        self.is_dynamic = is_dynamic
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self.register_buffer("scale", torch.ones(1))
 
     scale: torch.Tensor
