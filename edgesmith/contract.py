@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from edgesmith import files
 from edgesmith.errors import ContractError
@@ -131,23 +131,15 @@ def write(contract: Contract, artifact: Path) -> None:
 
 def read(artifact: Path) -> Contract:
     """Parse an artifact's contract without checking its files; ContractError names the fault."""
-    path = artifact / FILE
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise ContractError(
-            f"{path}: cannot be read ({error.strerror}); an artifact is a folder that "
-            "`dvc repro` or `dvc pull` made, such as artifacts/mobilenetv2-qat/onnx"
-        ) from error
-    try:
-        return Contract.model_validate_json(text)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        key = ".".join(str(part) for part in fault["loc"])
-        raise ContractError(
-            f"{path}: {key or 'the file'}: {fault['msg']}; it was written by another version of "
-            "edgesmith or damaged: export or pull the artifact again"
-        ) from error
+    return files.read_record(
+        artifact / FILE,
+        Contract,
+        ContractError,
+        missing="an artifact is a folder that `dvc repro` or `dvc pull` made, such as "
+        "artifacts/mobilenetv2-qat/onnx",
+        damaged="it was written by another version of edgesmith or damaged: "
+        "export or pull the artifact again",
+    )
 
 
 def verify(artifact: Path) -> Contract:

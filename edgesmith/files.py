@@ -10,7 +10,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from edgesmith.errors import EdgesmithError
+
+Record = TypeVar("Record", bound=BaseModel)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -37,6 +43,20 @@ def write_text(path: Path, content: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, in its own order; NaN and infinity are refused."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_record(
+    path: Path, kind: type[Record], error: type[EdgesmithError], *, missing: str, damaged: str
+) -> Record:
+    """Parse a JSON file of ours; `error` names the file, the key and the remedy given for it."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as fault:
+        raise error(f"{path}: cannot be read ({fault.strerror}); {missing}") from fault
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise error(f"{path}: {key}: {first['msg']}; {damaged}") from fault
 
 
 @contextmanager

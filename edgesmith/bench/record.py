@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
 from edgesmith import files
 from edgesmith.bench.statistics import Latency
@@ -129,10 +129,5 @@ def read_eager(path: Path) -> EagerBench:
 
 
 def _read(path: Path, kind: type[_Record]) -> _Record:
-    try:
-        return kind.model_validate_json(path.read_text())
-    except (OSError, ValidationError) as error:
-        raise ContractError(
-            f"{path}: not a benchmark of this version of edgesmith ({error}); remove it and run "
-            "`dvc repro`"
-        ) from error
+    remedy = "not a benchmark of this version of edgesmith: remove it and run `dvc repro`"
+    return files.read_record(path, kind, ContractError, missing=remedy, damaged=remedy)

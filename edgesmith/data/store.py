@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from edgesmith import files
 from edgesmith.errors import DataError
@@ -100,17 +100,9 @@ def write_dataset(
 
 def read_index(folder: Path) -> DatasetIndex:
     """Parse `dataset.json` of a stored dataset; DataError when missing or not valid."""
-    path = folder / FILE
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
-    try:
-        return DatasetIndex.model_validate_json(text)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        key = ".".join(str(part) for part in fault["loc"])
-        raise DataError(f"{path}: {key or 'the file'}: {fault['msg']}; {_REMEDY}") from error
+    return files.read_record(
+        folder / FILE, DatasetIndex, DataError, missing=_REMEDY, damaged=_REMEDY
+    )
 
 
 def load_split(folder: Path, split: str, spec: Preprocess) -> Split:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from edgesmith import files
 from edgesmith.errors import ContractError
@@ -57,18 +57,13 @@ def probe(name: str) -> Device:
 
 def read(path: Path) -> Device:
     """Parse a `device.json`; ContractError when it is missing or damaged."""
-    try:
-        return Device.model_validate_json(path.read_text())
-    except OSError as error:
-        raise ContractError(
-            f"{path}: cannot be read ({error.strerror}); run "
-            "`python -m stages.probe` on that device"
-        ) from error
-    except ValidationError as error:
-        raise ContractError(
-            f"{path}: not a device record ({error.errors()[0]['msg']}); remove it and run "
-            "`python -m stages.probe`"
-        ) from error
+    return files.read_record(
+        path,
+        Device,
+        ContractError,
+        missing="run `python -m stages.probe` on that device",
+        damaged="not a device record: remove it and run `python -m stages.probe`",
+    )
 
 
 def here(path: Path) -> Device:

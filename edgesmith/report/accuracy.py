@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from edgesmith import files
 from edgesmith.contract import Description
@@ -182,10 +182,5 @@ def write(record: Accuracy, path: Path) -> None:
 
 def read(path: Path) -> Accuracy:
     """Parse a metric file; ContractError names the key that does not fit."""
-    try:
-        return Accuracy.model_validate_json(path.read_text())
-    except (OSError, ValidationError) as error:
-        raise ContractError(
-            f"{path}: not an accuracy record of this version of edgesmith ({error}); remove it and "
-            "run `dvc repro`"
-        ) from error
+    remedy = "not an accuracy record of this version of edgesmith: remove it and run `dvc repro`"
+    return files.read_record(path, Accuracy, ContractError, missing=remedy, damaged=remedy)

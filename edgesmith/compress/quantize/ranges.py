@@ -8,8 +8,9 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from edgesmith import files
 from edgesmith.errors import ModelError
 
 FILE = "quantization.json"
@@ -62,19 +63,13 @@ class Quantization(BaseModel):
 
 def read(folder: Path) -> Quantization:
     """Parse `quantization.json` of a variant; ModelError when it is missing or damaged."""
-    path = folder / FILE
-    try:
-        return Quantization.model_validate_json(path.read_text())
-    except OSError as error:
-        raise ModelError(
-            f"{path}: cannot be read ({error.strerror}); only variants of the step `quantize` "
-            "have ranges"
-        ) from error
-    except ValidationError as error:
-        fault = error.errors()[0]
-        raise ModelError(
-            f"{path}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}; rebuild it: `dvc repro`"
-        ) from error
+    return files.read_record(
+        folder / FILE,
+        Quantization,
+        ModelError,
+        missing="only variants of the step `quantize` have ranges",
+        damaged="rebuild it: `dvc repro`",
+    )
 
 
 def choose(

@@ -11,7 +11,7 @@ import safetensors
 import safetensors.numpy
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from edgesmith import files
@@ -84,18 +84,13 @@ def save(folder: Path, net: nn.Module, card: Card) -> None:
 
 def read_card(folder: Path) -> Card:
     """Parse `model.json`; ModelError when it is missing or damaged."""
-    path = folder / CARD
-    try:
-        return Card.model_validate_json(path.read_text())
-    except OSError as error:
-        raise ModelError(
-            f"{path}: cannot be read ({error.strerror}); run `dvc repro` or `dvc pull` first"
-        ) from error
-    except ValidationError as error:
-        fault = error.errors()[0]
-        raise ModelError(
-            f"{path}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}; rebuild it: `dvc repro`"
-        ) from error
+    return files.read_record(
+        folder / CARD,
+        Card,
+        ModelError,
+        missing="run `dvc repro` or `dvc pull` first",
+        damaged="rebuild it: `dvc repro`",
+    )
 
 
 def load(folder: Path) -> tuple[nn.Module, Card]:
