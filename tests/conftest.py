@@ -42,7 +42,7 @@ def checkout(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def chain(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`trained` with variants of every other step, for all tests; to be read only.
 
-    `half`, `ptq`, `symmetric` and `qat` are of `base`; `small` is pruned and trained, `small-half`
+    `half`, `ptq` and `qat` are of `base`; `small` is pruned and trained, `small-half`
     rounded after it.
     """
     from tests import tiny  # noqa: PLC0415 (as above)

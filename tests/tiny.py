@@ -42,7 +42,6 @@ CHAIN = {
     "base": BASE,
     "half": variant("cast", "base"),
     "ptq": variant("quantize", "base", method="ptq"),
-    "symmetric": variant("quantize", "base", method="ptq", scheme="symmetric"),
     # Batch statistics live for the first of the two epochs.
     "qat": variant(
         "quantize", "base", method="qat", schedule="two", freeze_batch_norm=0.5, alpha=0.5
@@ -137,3 +136,8 @@ def _image(rng: np.random.Generator, label: int) -> UInt8Array:
     if label < 3:
         image[:, :, label] += rng.uniform(40, 120)
     return image.clip(0, 255).astype(np.uint8)
+
+
+def noise(count: int, size: int = SIZE) -> UInt8Array:
+    """(count, size, size, 3) images of nothing."""
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
