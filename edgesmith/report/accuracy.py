@@ -167,11 +167,16 @@ def agreement(logits: Float32Array, reference: Float32Array) -> float:
 
 
 def sqnr_db(logits: Float32Array, reference: Float32Array) -> float:
-    """Power of the reference over the power of the difference, in decibels; at most 200."""
+    """Power of the reference over the power of the difference, in decibels; at most 200.
+
+    Logits that are no numbers get -200.
+    """
     signal = np.sum(np.square(reference.astype(np.float64)))
     noise = np.sum(np.square(logits.astype(np.float64) - reference.astype(np.float64)))
     if noise == 0:
         return _MAX_SQNR_DB
+    if not np.isfinite(noise):
+        return -_MAX_SQNR_DB
     return min(_MAX_SQNR_DB, 10 * math.log10(max(float(signal), 1e-300) / float(noise)))
 
 
