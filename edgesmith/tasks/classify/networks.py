@@ -56,6 +56,9 @@ def start(model: Model, name: str, classes: int) -> nn.Module:
         state = _imagenet_state(model, name)
     else:
         state = _state_from_file(Path(model.weights), name)
+    # timm draws a head of 20 classes eight times as large as torch does; its first gradients then
+    # shake the pretrained layers: 86 % in place of 96 % after two epochs on signs.
+    head_of(net).reset_parameters()
     own = net.state_dict()
     head = [key for key in own if key.startswith(_head_prefix(net))]
     if model.weights == "imagenet" and classes != IMAGENET_CLASSES:
