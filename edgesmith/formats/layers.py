@@ -32,7 +32,8 @@ def rank(
     for key, tensor in tensor_ranges(graph).items():
 
         def keep(_: object, __: object, output: torch.Tensor, key: str = key) -> None:
-            expected.setdefault(key, output.detach().numpy())
+            # A copy: the next operator may work in place (`hardswish_`, a residual `add_`).
+            expected.setdefault(key, output.detach().numpy().copy())
 
         tensor.register_forward_hook(keep)
     opened = onnx.load(model)
