@@ -13,12 +13,18 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from torch import nn
 
+from edgesmith.compress.quantize import ranges
+from edgesmith.compress.quantize.graph import calibrate, read_ranges, read_weight_scales, simulate
 from edgesmith.data.png import encode_png
 from edgesmith.data.store import Sample, load_split, write_dataset
-from edgesmith.params import Augment, Params, load_params
+from edgesmith.params import Augment, Model, Params, load_params
 from edgesmith.preprocess import Preprocess, UInt8Array
-from edgesmith.tasks.classify.training import Data
+from edgesmith.tasks.classify import store
+from edgesmith.tasks.classify.fold import conv_norm_pairs, fold_batch_norm
+from edgesmith.tasks.classify.networks import build
+from edgesmith.tasks.classify.training import Data, predict
 
 # Cores are shared, and weights must not depend on how many there are.
 torch.set_num_threads(1)
@@ -141,3 +147,52 @@ def _image(rng: np.random.Generator, label: int) -> UInt8Array:
 def noise(count: int, size: int = SIZE) -> UInt8Array:
     """(count, size, size, 3) images of nothing."""
     return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+
+
+def network(architecture: str) -> tuple[nn.Module, Model]:
+    """Untrained, but with biases and batch statistics: fresh ones hide what depends on them."""
+    model = Model(architecture=architecture, dataset="tints", input=SPEC)
+    torch.manual_seed(0)
+    net = build(model, len(LABELS))
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.3, 0.3)
+            module.running_var.uniform_(0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+        if getattr(module, "bias", None) is not None:
+            nn.init.uniform_(module.bias, -0.3, 0.3)
+    return net.eval(), model
+
+
+def store_quantized(folder: Path, architecture: str) -> None:
+    """Store an untrained network of any architecture with ranges of a few images of nothing."""
+    net, model = network(architecture)
+    fold_batch_norm(net, conv_norm_pairs(net, SIZE, SIZE))
+    graph = simulate(net, SPEC, "affine")
+    calibrate(graph, noise(8), SPEC, "minmax", 100)
+    card = store.Card(
+        name="int",
+        model="net",
+        network=model,
+        labels=LABELS,
+        layers=store.layers_of(net),
+        batch_norm_folded=True,
+        precision="int8",
+        parent=None,
+        parent_sha256=None,
+        step="quantize",
+        trained={},
+        params=0,
+        macs=0,
+    )
+    found = ranges.Quantization(
+        method="ptq",
+        scheme="affine",
+        observer="minmax",
+        images=8,
+        activations=read_ranges(graph),
+        weights=read_weight_scales(graph),
+    )
+    store.save(folder, net, card)
+    store.save_reference(folder, {"self": predict(graph, noise(8), SPEC)})
+    (folder / ranges.FILE).write_text(found.model_dump_json())

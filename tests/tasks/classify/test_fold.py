@@ -7,30 +7,15 @@ import torch
 from torch import nn
 
 from edgesmith.errors import ModelError
-from edgesmith.params import Model
 from edgesmith.tasks.classify.fold import conv_norm_pairs, fold_batch_norm
-from edgesmith.tasks.classify.networks import build
-from tests.tiny import SIZE, SPEC
-
-
-def network(architecture: str) -> nn.Module:
-    """With statistics as after some training: fresh ones would make folding change nothing."""
-    torch.manual_seed(0)
-    net = build(Model(architecture=architecture, dataset="any", input=SPEC), 4)
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.3, 0.3)
-            module.running_var.uniform_(0.5, 2)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.uniform_(module.bias, -0.3, 0.3)
-    return net.eval()
+from tests.tiny import SIZE, network
 
 
 @pytest.mark.parametrize(
     "architecture", ["mobilenet_v2", "mobilenet_v3_small", "resnet18", "efficientnet_lite0"]
 )
 def test_folding_changes_no_output(architecture: str) -> None:
-    net = network(architecture)
+    net, _ = network(architecture)
     folded = copy.deepcopy(net)
     pairs = conv_norm_pairs(folded, SIZE, SIZE)
     fold_batch_norm(folded, pairs)
@@ -57,7 +42,7 @@ def test_a_normalisation_without_statistics_is_refused() -> None:
 
 
 def test_looking_for_pairs_leaves_the_network_as_it_was() -> None:
-    net = network("mobilenet_v2").train()
+    net = network("mobilenet_v2")[0].train()
     before = copy.deepcopy(net.state_dict())
     conv_norm_pairs(net, SIZE, SIZE)
 

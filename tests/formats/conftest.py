@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from edgesmith.formats.onnx import Traced, Written, trace, write
+from edgesmith.params import Export
+from tests import tiny
+
+
+@dataclass
+class Case:
+    """A quantized network, stored and traced once, written for both targets."""
+
+    variant: Path
+    traced: Traced
+    written: dict[str, Written]
+    folders: dict[str, Path]
+
+
+Quantized = Callable[[str], Case]
+
+
+@pytest.fixture(scope="session")
+def quantized(tmp_path_factory: pytest.TempPathFactory) -> Quantized:
+    """By architecture; made on first use, to be read only."""
+
+    @cache
+    def make(architecture: str) -> Case:
+        folder = tmp_path_factory.mktemp(architecture)
+        variant = folder / "models/int"
+        tiny.store_quantized(variant, architecture)
+        settings = Export(opset=21, batch="1", parity_images=8)
+        traced = trace(variant, settings, dynamic=False)
+        folders = {target: folder / target for target in ("onnxruntime", "tensorrt")}
+        for path in folders.values():
+            path.mkdir()
+        written = {target: write(traced, path, target) for target, path in folders.items()}
+        return Case(variant, traced, written, folders)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def exported(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`chain` with `base`, `half` and `ptq` as ONNX, by the stage; to be read only."""
+    folder = tmp_path_factory.mktemp("exported") / "checkout"
+    shutil.copytree(chain, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in ("base", "half", "ptq"):
+            tiny.run("export_onnx", name)
+    return folder
