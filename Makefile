@@ -3,10 +3,6 @@
 # make smoke   the same graph in a temporary copy, tiny: minutes instead of a quarter of an hour
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# Spinning OpenMP workers starve the other process on shared cores: 111 ms instead of 6 for a forward
-# pass was seen.
-export OMP_WAIT_POLICY ?= PASSIVE
-
 .PHONY: repro test fast-test smoke lint lock clean
 
 repro: .venv/ready
