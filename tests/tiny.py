@@ -87,8 +87,8 @@ def write_params(folder: Path, **changes: dict[str, Any]) -> Params:
         },
         "schedules": {
             "full": {**schedule, "epochs": 6, "learning_rate": 0.005},
-            "two": {**schedule, "epochs": 2},
-            "one": {**schedule, "epochs": 1},
+            "two": {**schedule, "epochs": 2, "batch": 16},
+            "one": {**schedule, "epochs": 1, "batch": 16},
             "none": {**schedule, "epochs": 0},
         },
         "variants": {"base": BASE},

@@ -94,6 +94,7 @@ def test_rounds_end_where_one_shot_ends(checkout: Path) -> None:
 
 
 def test_the_epochs_are_shared_among_the_rounds(checkout: Path) -> None:
+    tiny.write_data(checkout, train=16)
     _, card = pruned(checkout, rounds=2, schedule="two", alpha=0.5)
 
     assert [len(history["val_accuracy"]) for history in card.trained["rounds"]] == [1, 1]
@@ -159,6 +160,7 @@ def test_two_of_every_four_neighbours_go() -> None:
 @pytest.mark.parametrize("keys", [{}, {"ema": 0.5}], ids=["plain", "ema"])
 @pytest.mark.parametrize("sparsity", ["unstructured", "2:4"])
 def test_zeros_survive_training(checkout: Path, sparsity: str, keys: dict[str, float]) -> None:
+    tiny.write_data(checkout, train=32)
     schedule = {"batch": 16, "learning_rate": 0.001, "epochs": 1, **keys}
     step = variant("prune", "base", ratio=0.5, sparsity=sparsity, schedule="sparse")
     write_params(
@@ -177,6 +179,7 @@ def test_zeros_survive_training(checkout: Path, sparsity: str, keys: dict[str, f
 def test_a_killed_pruning_goes_on_to_the_same_weights(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tiny.write_data(checkout, train=16)
     keys = {"rounds": 2, "schedule": "two"}
     whole, _ = pruned(checkout, **keys)
     replaced = Path.replace

@@ -21,10 +21,11 @@ from edgesmith.runtimes import onnxruntime as engine
 from edgesmith.runtimes import session
 from edgesmith.tasks.classify.store import load_reference
 from tests import tiny
+from tests.formats.conftest import Quantized
 
 CELLS = [(name, target) for name in ("base", "half", "ptq") for target in ("onnx", "onnx-trt")]
 PRECISIONS = {"base": "fp32", "half": "fp16", "ptq": "int8"}
-SETTINGS = Export(opset=21, batch="1", parity_images=32)
+SETTINGS = Export(opset=21, batch="1", parity_images=8)
 
 
 @pytest.fixture(scope="module")
@@ -113,27 +114,28 @@ def test_an_artifact_does_not_know_where_it_was_made(
     }
 
 
-def test_exporting_again_gives_the_same_bytes(exported: Path, tmp_path: Path) -> None:
-    traced = trace(exported / "models/ptq", SETTINGS, dynamic=False)
-    for folder, target in (("onnx", "onnxruntime"), ("onnx-trt", "tensorrt")):
-        (tmp_path / folder).mkdir()
-        write(traced, tmp_path / folder, target)
-        again = (tmp_path / folder / FILE).read_bytes()
-        assert again == (exported / "artifacts/ptq" / folder / FILE).read_bytes()
+def test_exporting_again_gives_the_same_bytes(quantized: Quantized, tmp_path: Path) -> None:
+    case = quantized("resnet18")
+    traced = trace(case.variant, SETTINGS, dynamic=False)
+    for target, folder in case.folders.items():
+        (tmp_path / target).mkdir()
+        write(traced, tmp_path / target, target)
+        assert (tmp_path / target / FILE).read_bytes() == (folder / FILE).read_bytes()
 
 
-def test_a_free_batch_takes_one_image_and_many(
-    exported: Path, test_split: Split, tmp_path: Path
-) -> None:
-    traced = trace(exported / "models/ptq", SETTINGS, dynamic=True)
-    written = write(traced, tmp_path, "onnxruntime")
+def test_a_free_batch_takes_one_image_and_many(quantized: Quantized, tmp_path: Path) -> None:
+    case = quantized("resnet18")
+    fixed = engine.load(
+        case.folders["onnxruntime"], case.written["onnxruntime"].description, 1, ["cpu"]
+    )
+    written = write(trace(case.variant, SETTINGS, dynamic=True), tmp_path, "onnxruntime")
     free = engine.load(tmp_path, written.description, 1, ["cpu"])
-    fixed = session.load(exported / "artifacts/ptq/onnx")
-    expected = session.predict(fixed, test_split.images[:5])
+    expected = session.predict(fixed, tiny.noise(5))
 
     assert written.description.input.shape == [-1, 3, tiny.SIZE, tiny.SIZE]
+    assert written.description.outputs[0].shape == [-1, 4]
     for count in (1, 5):
-        logits = session.predict(free, test_split.images[:count])
+        logits = session.predict(free, tiny.noise(5)[:count])
         np.testing.assert_allclose(logits, expected[:count], atol=1e-4)
 
 

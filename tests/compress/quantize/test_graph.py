@@ -31,14 +31,8 @@ def scale_keys(graph: GraphModule) -> list[str]:
 
 
 # mobilenet_v2: test_step.py, where the ranges of one graph are given to the other.
-@pytest.mark.parametrize(
-    "architecture",
-    [
-        "resnet18",
-        pytest.param("mobilenet_v3_small", marks=pytest.mark.slow),
-        pytest.param("efficientnet_lite0", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v3_small", "efficientnet_lite0"])
 def test_a_range_has_the_same_key_while_batch_norm_lives(architecture: str) -> None:
     torch.manual_seed(0)
     net = build(Model(architecture=architecture, dataset="any", input=SPEC), 4)
