@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The whole graph on tiny data and networks, in a copy of this working tree that goes away after.
-# usage: scripts/smoke.sh [FOLDER]   keep the copy in FOLDER
+# usage: scripts/smoke.sh [FOLDER [OVERLAY…]]   keep the copy in FOLDER; more changes of params.yaml
 set -euo pipefail
 here=$(git rev-parse --show-toplevel)
 if [ $# -gt 0 ]; then
-  copy=$1
+  copy=$(realpath "$1")
   mkdir -p "$copy"
 else
   copy=$(mktemp -d)
@@ -18,6 +18,8 @@ cd "$copy"
 export PYTHONPATH=$copy
 git init --quiet
 rm -rf dvc.lock metrics devices/host
-edgesmith overlay params/smoke.yaml
+for overlay in params/smoke.yaml "${@:2}"; do
+  edgesmith overlay "$overlay"
+done
 dvc repro
 edgesmith compare

@@ -1,0 +1,57 @@
+"""What holds for the repository as a whole."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgesmith import overlay
+from edgesmith.params import load_params
+from tests.imports import ROOT, closure, sources
+
+# What a device has: nothing that these import may lead to the build side.
+DEVICE_SIDE = ("contract", "preprocess", "decode", "cli", "runtimes", "bench", "device")
+BUILD_SIDE = ("edgesmith/tasks", "edgesmith/compress", "edgesmith/formats")
+
+
+def _device_modules() -> list[str]:
+    return [
+        path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for path in sources()
+        if path.split("/")[1].removesuffix(".py") in DEVICE_SIDE
+    ]
+
+
+@pytest.mark.parametrize("module", _device_modules())
+def test_device_side_leads_to_nothing_of_the_build_side(module: str) -> None:
+    read = closure(module)
+    assert not [path for path in read.ours if path.startswith(BUILD_SIDE)]
+    heavy = {"torch", "torchvision", "timm", "torchao", "onnx", "onnxslim", "dvc"}
+    assert not heavy & read.foreign
+
+
+def test_lock_names_no_host_and_hashes_everything() -> None:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    requirements = [line for line in lines if line and not line.startswith((" ", "#"))]
+    assert not [line for line in requirements if line.startswith("-")]  # --index-url and its kin
+    assert not [line for line in lines if re.search(r"https?://| @ ", line)]
+    unpinned = [line for line in requirements if not re.match(r"[\w.\[\]-]+==[^\s;]+", line)]
+    assert not unpinned
+    for number, line in enumerate(lines):
+        if line in requirements:
+            assert line.endswith("\\") and "--hash=sha256:" in lines[number + 1], line
+
+
+@pytest.mark.parametrize("path", sources())
+def test_source_file_is_short_enough_to_read(path: str) -> None:
+    assert len((ROOT / path).read_text().splitlines()) <= 400
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "params").glob("*.yaml")))
+def test_overlay_gives_valid_parameters(name: str, tmp_path: Path) -> None:
+    params = tmp_path / "params.yaml"
+    shutil.copy(ROOT / "params.yaml", params)
+    before = load_params(params)
+    overlay.apply(ROOT / "params" / name, params)
+    assert load_params(params) != before
