@@ -1,0 +1,203 @@
+"""The whole graph on tiny data, run as users run it: rebuilt, changed, killed, moved, repeated."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgesmith import files
+from tests.stages.pipeline import Pipeline, cpu_seconds
+
+pytestmark = pytest.mark.slow
+
+TRAINED, PRUNED, LEARNED = "mobilenetv2-baseline", "mobilenetv2-pruned", "mobilenetv2-qat"
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """The pipeline after `dvc repro`; tests that change anything take a copy."""
+    path = tmp_path_factory.mktemp("built")
+    pipeline = Pipeline(path)
+    pipeline.set_up(build=True)
+    pipeline.commit()
+    yield pipeline
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def copy(built: Pipeline, tmp_path: Path) -> Iterator[Pipeline]:
+    """A copy of the built pipeline, with its cache."""
+    yield built.fork(tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy")
+
+
+def _cells(group: str, variants: set[str]) -> set[str]:
+    return {f"{group}@{variant}" for variant in variants}
+
+
+def test_every_cell_is_measured_and_has_its_row(built: Pipeline) -> None:
+    metrics, params = built.path / "metrics", built.params
+    rows = json.loads((metrics / "strategies.json").read_text())
+    assert set(rows) == {f"{variant}.onnx" for variant in params.variants}
+    assert all("speedup" in row and "accuracy" in row for row in rows.values())
+    table = (metrics / "comparison.md").read_text()
+    for variant in params.variants:
+        assert (metrics / f"accuracy/{variant}.onnx.json").is_file()
+        assert (metrics / f"bench/host/{variant}.onnx.json").is_file()
+        assert f"| {variant} | onnx |" in table
+        for target in ("onnx", "onnx-trt"):
+            built.edgesmith("verify", f"artifacts/{variant}/{target}")
+    assert "PyTorch eager FP32 → ONNX Runtime INT8: **" in table
+    active = json.loads((metrics / "active.json").read_text())
+    assert active["variant"] == params.active.variant
+    assert (metrics / "strategies.png").stat().st_size > 0
+
+
+def test_second_run_does_nothing_but_probe(
+    built: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = cpu_seconds()
+    assert built.repro() == {"probe"}
+    seconds = cpu_seconds() - before
+    with capsys.disabled():
+        print(f" [dvc repro with nothing to do: {seconds:.1f} s of CPU]", end=" ")
+    assert seconds < 15
+
+
+def test_edit_reaches_the_stages_that_read_it_and_no_other(copy: Pipeline) -> None:
+    variants = copy.params.variants
+    steps = {name: variant.step for name, variant in variants.items()}
+    pruned = {name for name, step in steps.items() if step == "prune"}
+    for file, line, expected in (
+        ("params.yaml", "# a comment", set()),
+        ("edgesmith/formats/onnx.py", "# a comment", _cells("export-onnx", set(variants))),
+        ("edgesmith/compress/prune/step.py", "# a comment", _cells("build", pruned)),
+    ):
+        original = (copy.path / file).read_bytes()
+        copy.append(file, f"{line}\n")
+        assert copy.changed() == expected, file
+        (copy.path / file).write_bytes(original)
+    assert copy.changed() == set()
+
+
+def test_edit_that_changes_no_output_ends_there(copy: Pipeline) -> None:
+    copy.append("edgesmith/formats/onnx.py", "# a comment\n")
+    cell = f"onnx@{TRAINED}"
+    assert copy.repro(f"evaluate-{cell}") == {"probe", f"export-{cell}"}
+
+
+def test_parameter_of_one_variant_rebuilds_it_and_what_descends_from_it(copy: Pipeline) -> None:
+    before = copy.hashes()
+    copy.overlay(f"variants: {{{PRUNED}: {{ratio: 0.5}}}}")
+    affected = {PRUNED}
+    for name, variant in copy.params.variants.items():  # parents stand before their children
+        if {variant.parent, variant.teacher} & affected:
+            affected.add(name)
+    assert len(affected) > 1
+    assert copy.repro() == {
+        "probe",
+        *(stage for group in ("build", "export-onnx") for stage in _cells(group, affected)),
+        *_cells("evaluate-onnx", affected),
+        *_cells("benchmark-onnx", affected),
+        "compare",
+    }
+    after = copy.hashes()
+    changed = {stage for stage in before if stage[:5] == "build" and before[stage] != after[stage]}
+    assert changed == _cells("build", affected)
+
+
+def test_killed_dvc_run_goes_on_and_ends_with_the_same_model(
+    built: Pipeline, copy: Pipeline
+) -> None:
+    model, stage = copy.path / "models" / TRAINED, f"build@{TRAINED}"
+    copy.killed(["dvc", "repro", "--force", "--single-item", stage], lambda: _saved(copy, TRAINED))
+    assert not model.exists()
+    output = copy.dvc("repro", "--force", "--single-item", stage)
+    assert "going on after epoch 1" in output
+    assert files.sha256_folder(model) == files.sha256_folder(built.path / "models" / TRAINED)
+    assert copy.changed() == set()
+
+
+@pytest.mark.parametrize(("step", "variant"), [("prune", PRUNED), ("quantize", LEARNED)])
+def test_killed_step_goes_on_and_ends_with_the_same_model(
+    built: Pipeline, copy: Pipeline, step: str, variant: str
+) -> None:
+    model = copy.path / "models" / variant
+    shutil.rmtree(model)
+    copy.killed([f"stages.{step}", variant], lambda: _saved(copy, variant))
+    assert not model.exists()
+    assert "going on after epoch 1" in copy.stage(f"stages.{step}", variant)
+    assert files.sha256_folder(model) == files.sha256_folder(built.path / "models" / variant)
+    assert not (copy.path / "tmp/checkpoints" / variant).exists()
+
+
+def _saved(pipeline: Pipeline, variant: str) -> bool:
+    return any((pipeline.path / "tmp/checkpoints" / variant).glob("*.pt"))
+
+
+def test_killed_export_leaves_the_old_artifact(copy: Pipeline) -> None:
+    folder = copy.path / "artifacts" / TRAINED
+    before = files.sha256_folder(folder)
+
+    def half_written() -> bool:
+        return any(folder.glob(".onnx*.tmp-*/model.onnx"))
+
+    copy.killed(["stages.export_onnx", TRAINED], half_written)
+    assert half_written()
+    copy.edgesmith("verify", f"artifacts/{TRAINED}/onnx")
+    copy.stage("stages.export_onnx", TRAINED)
+    assert files.sha256_folder(folder) == before
+
+
+def test_second_run_from_clean_gives_the_same_bytes(built: Pipeline, tmp_path: Path) -> None:
+    clean = Pipeline(tmp_path / "clean")
+    clean.set_up(build=False)
+    clean.repro("evaluate-onnx@mobilenetv2-pruned-qat")
+    first, second = built.hashes(), clean.hashes()
+    assert {"prepare@signs", f"build@{PRUNED}", "export-onnx@mobilenetv2-pruned-qat"} <= set(second)
+    assert second == {stage: first[stage] for stage in second}
+    shutil.rmtree(clean.path)
+
+
+def test_metrics_are_tables_and_experiments_compare_strategies(copy: Pipeline) -> None:
+    names = [f"metrics/accuracy/{variant}.onnx.json" for variant in copy.params.variants]
+    table = copy.dvc("metrics", "show", "--md", *names)
+    assert all(f"| {name} " in table for name in names)
+    copy.dvc("exp", "run", "--set-param", "active.variant=mobilenetv2-ptq", "--name", "ptq")
+    targets = ("metrics", "diff", "--md", "--targets", "metrics/active.json")
+    for revisions in ((), ("--", "HEAD", "ptq")):
+        difference = copy.dvc(*targets, *revisions)
+        row = next(line for line in difference.splitlines() if "| variant " in line)
+        assert LEARNED in row and "mobilenetv2-ptq" in row
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="another machine is this one with fewer CPUs",
+)
+def test_another_machine_measures_for_itself(copy: Pipeline) -> None:
+    usable = os.sched_getaffinity(0)
+    here = json.loads((copy.path / "devices/host/device.json").read_text())["fingerprint_id"]
+    os.sched_setaffinity(0, {min(usable)})
+    try:
+        copy.repro("--single-item", "probe")
+        variants = set(copy.params.variants)
+        assert copy.changed() == {
+            *_cells("benchmark-onnx", variants),
+            *_cells("benchmark-eager", set(copy.params.eager)),
+            "compare",
+        }
+        # Nothing measured here yet: the other machine's figures are not shown as this one's.
+        copy.repro("--single-item", "compare")
+        table = (copy.path / "metrics/comparison.md").read_text()
+        assert table.count(f"| other machine ({here}) |") == len(variants)
+        assert "**" not in table.split("## The whole way")[1].split("##")[0]
+        assert "speedup" not in (copy.path / "metrics/strategies.json").read_text()
+        copy.repro("--single-item", f"benchmark-onnx@{TRAINED}")
+    finally:
+        os.sched_setaffinity(0, usable)
+    measured = json.loads((copy.path / f"metrics/bench/host/{TRAINED}.onnx.json").read_text())
+    assert measured["fingerprint"] != here
