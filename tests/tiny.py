@@ -7,6 +7,7 @@ what `dvc repro` would: params.yaml, data/, models/; steps run through the stage
 from __future__ import annotations
 
 import importlib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from edgesmith.tasks.classify.training import Data, predict
 
 # Cores are shared, and weights must not depend on how many there are.
 torch.set_num_threads(1)
+# pytest would keep, and print with a failure, every record of torch's tracer.
+logging.getLogger("torch.__trace").propagate = False
 
 SIZE = 32
 LABELS = ["red", "green", "blue", "grey"]
