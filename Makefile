@@ -36,7 +36,7 @@ lint: .venv/ready
 # After a change of dependencies in pyproject.toml.
 lock:
 	uv pip compile --quiet pyproject.toml --extra build --extra dev --extra device-onnx --universal \
-	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	  --python-version 3.11 --generate-hashes --no-header -o requirements.lock
 
 clean:
 	rm -rf .venv tmp models artifacts data report
