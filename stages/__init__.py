@@ -1,8 +1,8 @@
 """One page per DVC stage.
 
-Set before torch loads OpenMP: waiting workers spin for microseconds, then sleep. A training step of
-MobileNetV2 (batch 32, 48 px, two threads on two cores) took 0.11 s so, 0.18 s without spinning, and
-1.3 s with libgomp's own default while another process wanted the cores.
+Set before torch loads OpenMP: waiting workers spin for microseconds, then sleep. On two cores that
+other processes shared now and then, a training step of MobileNetV2 (batch 32, 48 px, two threads)
+took 0.11 s so, 0.18 s without spinning and 1.3 s with libgomp's own default.
 """
 
 import os

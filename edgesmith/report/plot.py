@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from edgesmith.report.cells import Cell
 from edgesmith.report.compare import families
@@ -53,24 +55,27 @@ def _scatter(axes: matplotlib.axes.Axes, cells: Sequence[Cell], label: str, colo
 def _name(figure: Figure, axes: matplotlib.axes.Axes, cells: Sequence[Cell]) -> None:
     """Names beside the points, moved up where two would cover each other."""
     figure.draw_without_rendering()  # the layout decides where the points are
-    height = 12.0 * figure.dpi / 100
-    taken: list[tuple[float, float, float]] = []
+    frame = axes.get_window_extent()
+    one_format = len({cell.format for cell in cells}) == 1
+    taken: list[Bbox] = []
     for cell in sorted(cells, key=lambda cell: cell.accuracy.value):
         if cell.bench is None:
             continue
         point = (cell.bench.latency_ms.p50, 100 * cell.accuracy.value)
         x, y = axes.transData.transform(point)
-        left, right = x + 16, x + 16 + 5.2 * len(cell.name)
-        place = y - height / 2
-        for other_left, other_right, other in sorted(taken, key=lambda box: box[2]):
-            if left < other_right and other_left < right and abs(place - other) < height:
-                place = other + height
-        taken.append((left, right, place))
-        axes.annotate(
-            cell.name,
+        label = axes.annotate(
+            cell.variant if one_format else cell.name,
             point,
-            xytext=(left, place),
+            xytext=(0, 0),
             textcoords="figure pixels",
             fontsize=7,
             arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6},
         )
+        size = Text.get_window_extent(label)  # an annotation's own includes its arrow
+        left = x + 16 if x + 16 + size.width < frame.x1 else x - 16 - size.width
+        box = Bbox.from_bounds(left, y - size.height / 2, size.width, size.height)
+        for other in sorted(taken, key=lambda other: other.y0):
+            if box.overlaps(other):
+                box = Bbox.from_bounds(left, other.y1 + 1, size.width, size.height)
+        taken.append(box)
+        label.set_position((box.x0, box.y0))

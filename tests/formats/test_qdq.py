@@ -51,7 +51,13 @@ class Graph:
         return self.constants[node.input[2]]
 
 
-@pytest.fixture(params=["mobilenet_v3_small", "resnet18", "efficientnet_lite0"])
+@pytest.fixture(
+    params=[
+        "resnet18",
+        "efficientnet_lite0",
+        pytest.param("mobilenet_v3_small", marks=pytest.mark.slow),
+    ]
+)
 def case(request: pytest.FixtureRequest, quantized: Quantized) -> Case:
     return quantized(request.param)
 

@@ -17,6 +17,7 @@ from edgesmith import files
 from edgesmith.params import Params, load_params
 from tests.imports import ROOT
 
+PROBE = "devices/host/dvc.yaml:probe"
 RESUME = ROOT / "tests/stages/resume.yaml"
 _RAN = re.compile(r"^(?:Running stage '(.+)':|Stage '(.+)' is cached)", re.MULTILINE)
 
@@ -75,7 +76,7 @@ class Pipeline:
     def changed(self) -> set[str]:
         """The stages that `dvc status` calls out of date, but for the probe, which always is."""
         status = self.dvc("status", "--json")
-        return set(yaml.safe_load(status)) - {"probe"}
+        return set(yaml.safe_load(status)) - {PROBE}
 
     def stage(self, *arguments: str) -> str:
         """Output of `python -m stages.…`."""

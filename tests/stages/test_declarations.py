@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import packages_distributions
+from itertools import chain
 from typing import Any, NamedTuple
 
 import pytest
@@ -81,7 +82,9 @@ def _stage(name: str, body: dict[str, Any], key: str = "", item: Any = None) -> 
 def _stages() -> list[Stage]:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     found = []
-    for name, body in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items():
+    files = [ROOT / "dvc.yaml", *sorted(ROOT.glob("devices/*/dvc.yaml"))]
+    groups = [yaml.safe_load(path.read_text())["stages"].items() for path in files]
+    for name, body in chain.from_iterable(groups):
         if "foreach" not in body:
             found.append(_stage(name, body))
             continue

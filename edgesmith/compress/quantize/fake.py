@@ -76,10 +76,8 @@ class TensorRange(_Simulated):
             self._observe(x.detach())
         if not self.fake_quant_enabled:
             return x
-        scale, zero = self.calculate_qparams()
-        return torch.fake_quantize_per_tensor_affine(
-            x, scale, zero.to(scale.device), self.quant_min, self.quant_max
-        )
+        scale, zero = (value.item() for value in self.calculate_qparams())
+        return _Rounded.apply(x, scale, self.quant_min - zero, self.quant_max - zero)  # type: ignore[no-any-return]
 
     def _observe(self, x: torch.Tensor) -> None:
         if self.stage == "histogram":
@@ -87,7 +85,8 @@ class TensorRange(_Simulated):
             if span > 0:
                 self.histogram += torch.histc(x.float(), BINS, self.low.item(), self.high.item())
             return
-        low, high = x.min().clamp(max=0), x.max().clamp(min=0)
+        low, high = torch.aminmax(x)
+        low, high = low.clamp(max=0), high.clamp(min=0)
         if self.stage == "extremes":
             self.low.copy_(torch.minimum(self.low, low))
             self.high.copy_(torch.maximum(self.high, high))
@@ -117,14 +116,38 @@ class PerChannelWeight(_Simulated):
         self.scale = weight_scales(weight, self.quant_max)
         if not self.fake_quant_enabled:
             return weight
-        return torch.fake_quantize_per_channel_affine(
-            weight,
-            self.scale,
-            torch.zeros_like(self.scale, dtype=torch.int32),
-            self.ch_axis,
-            self.quant_min,
-            self.quant_max,
-        )
+        return _RoundedWeight.apply(weight, self.scale)  # type: ignore[no-any-return]
+
+
+# torch.fake_quantize_per_tensor_affine and its per-channel sister give the same values, but on a
+# CPU element by element: 27 ms for what takes 3.5 ms here (3.5 million values, two threads), which
+# was half of a training step.
+class _Rounded(torch.autograd.Function):
+    """Levels of an activation; gradients pass where the value lies inside (Bengio et al., 2013)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, scale: float, low: int, high: int) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        ctx.bounds = ((low - 0.5) * scale, (high + 0.5) * scale)
+        return torch.mul(x, 1 / scale).round_().clamp_(low, high).mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+        (x,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(gradient, x, *ctx.bounds), None, None, None
+
+
+class _RoundedWeight(torch.autograd.Function):
+    """Levels of a weight whose scales follow its extremes: no value lies outside."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        per_channel = scale.reshape(-1, *[1] * (weight.dim() - 1))
+        return torch.div(weight, per_channel).round_().mul_(per_channel)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return gradient, None
 
 
 def weight_scales(weight: torch.Tensor, quant_max: int = 127) -> torch.Tensor:
