@@ -17,7 +17,8 @@ cd "$copy"
 # Python finds the copy's modules before the installed ones; git bounds what DVC looks at.
 export PYTHONPATH=$copy
 git init --quiet
-rm -rf dvc.lock metrics devices/host/{dvc.lock,device.json,tools.json}
+rm -rf metrics devices/host/{device.json,tools.json}
+find . -name dvc.lock -delete
 for overlay in params/smoke.yaml "${@:2}"; do
   edgesmith overlay "$overlay"
 done

@@ -18,6 +18,7 @@ from edgesmith.params import Params, load_params
 from tests.imports import ROOT
 
 PROBE = "devices/host/dvc.yaml:probe"
+ONNX, BENCH = "pipelines/onnx/dvc.yaml", "devices/host/onnx/dvc.yaml"
 RESUME = ROOT / "tests/stages/resume.yaml"
 _RAN = re.compile(r"^(?:Running stage '(.+)':|Stage '(.+)' is cached)", re.MULTILINE)
 
@@ -112,12 +113,14 @@ class Pipeline:
         self.edgesmith("overlay", str(change))
 
     def hashes(self) -> dict[str, dict[str, str]]:
-        """Hash of every output by stage, as dvc.lock has it."""
-        lock = yaml.safe_load((self.path / "dvc.lock").read_text())
-        return {
-            stage: {out["path"]: out["md5"] for out in body.get("outs", [])}
-            for stage, body in lock["stages"].items()
-        }
+        """Hash of every output by stage, as dvc.lock has it; not of what was measured."""
+        found = {}
+        for file in ("dvc.yaml", ONNX):
+            lock = yaml.safe_load((self.path / file).with_suffix(".lock").read_text())
+            for stage, body in lock["stages"].items():
+                name = stage if file == "dvc.yaml" else f"{file}:{stage}"
+                found[name] = {out["path"]: out["md5"] for out in body.get("outs", [])}
+        return found
 
     def _call(self, command: Sequence[str], cwd: Path | None = None) -> str:
         done = subprocess.run(

@@ -82,7 +82,8 @@ def _stage(name: str, body: dict[str, Any], key: str = "", item: Any = None) -> 
 def _stages() -> list[Stage]:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     found = []
-    files = [ROOT / "dvc.yaml", *sorted(ROOT.glob("devices/*/dvc.yaml"))]
+    listed = ("dvc.yaml", "pipelines/*/dvc.yaml", "devices/**/dvc.yaml")
+    files = [path for pattern in listed for path in sorted(ROOT.glob(pattern))]
     groups = [yaml.safe_load(path.read_text())["stages"].items() for path in files]
     for name, body in chain.from_iterable(groups):
         if "foreach" not in body:

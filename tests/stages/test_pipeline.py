@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgesmith import files
-from tests.stages.pipeline import PROBE, Pipeline, cpu_seconds
+from tests.stages.pipeline import BENCH, ONNX, PROBE, Pipeline, cpu_seconds
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +73,7 @@ def test_edit_reaches_the_stages_that_read_it_and_no_other(copy: Pipeline) -> No
     pruned = {name for name, step in steps.items() if step == "prune"}
     for file, line, expected in (
         ("params.yaml", "# a comment", set()),
-        ("edgesmith/formats/onnx.py", "# a comment", _cells("export-onnx", set(variants))),
+        ("edgesmith/formats/onnx.py", "# a comment", _cells(f"{ONNX}:export", set(variants))),
         ("edgesmith/compress/prune/step.py", "# a comment", _cells("build", pruned)),
     ):
         original = (copy.path / file).read_bytes()
@@ -85,8 +85,7 @@ def test_edit_reaches_the_stages_that_read_it_and_no_other(copy: Pipeline) -> No
 
 def test_edit_that_changes_no_output_ends_there(copy: Pipeline) -> None:
     copy.append("edgesmith/formats/onnx.py", "# a comment\n")
-    cell = f"onnx@{TRAINED}"
-    assert copy.repro(f"evaluate-{cell}") == {PROBE, f"export-{cell}"}
+    assert copy.repro(f"{ONNX}:evaluate@{TRAINED}") == {PROBE, f"{ONNX}:export@{TRAINED}"}
 
 
 def test_parameter_of_one_variant_rebuilds_it_and_what_descends_from_it(copy: Pipeline) -> None:
@@ -100,10 +99,10 @@ def test_parameter_of_one_variant_rebuilds_it_and_what_descends_from_it(copy: Pi
     compared = {key for key, pair in copy.params.eager.items() if pair.artifact in affected}
     assert copy.repro() == {
         PROBE,
-        *(stage for group in ("build", "export-onnx") for stage in _cells(group, affected)),
-        *_cells("evaluate-onnx", affected),
-        *_cells("benchmark-onnx", affected),
-        *_cells("benchmark-eager", compared),
+        *(stage for group in ("build", f"{ONNX}:export") for stage in _cells(group, affected)),
+        *_cells(f"{ONNX}:evaluate", affected),
+        *_cells(f"{BENCH}:benchmark", affected),
+        *_cells(f"{BENCH}:benchmark-eager", compared),
         "compare",
     }
     after = copy.hashes()
@@ -157,9 +156,9 @@ def test_killed_export_leaves_the_old_artifact(copy: Pipeline) -> None:
 def test_second_run_from_clean_gives_the_same_bytes(built: Pipeline, tmp_path: Path) -> None:
     clean = Pipeline(tmp_path / "clean")
     clean.set_up(build=False)
-    clean.repro(f"evaluate-onnx@{LEARNED}")
+    clean.repro(f"{ONNX}:evaluate@{LEARNED}")
     first, second = built.hashes(), clean.hashes()
-    assert {"prepare@signs", f"build@{PRUNED}", f"export-onnx@{LEARNED}"} <= set(second)
+    assert {"prepare@signs", f"build@{PRUNED}", f"{ONNX}:export@{LEARNED}"} <= set(second)
     assert second == {stage: first[stage] for stage in second}
     shutil.rmtree(clean.path)
 
@@ -188,8 +187,8 @@ def test_another_machine_measures_for_itself(copy: Pipeline) -> None:
         copy.repro("--single-item", PROBE)
         variants = set(copy.params.variants)
         assert copy.changed() == {
-            *_cells("benchmark-onnx", variants),
-            *_cells("benchmark-eager", set(copy.params.eager)),
+            *_cells(f"{BENCH}:benchmark", variants),
+            *_cells(f"{BENCH}:benchmark-eager", set(copy.params.eager)),
             "compare",
         }
         # Nothing measured here yet: the other machine's figures are not shown as this one's.
@@ -198,7 +197,7 @@ def test_another_machine_measures_for_itself(copy: Pipeline) -> None:
         assert table.count(f"| other machine ({here}) |") == len(variants)
         assert "**" not in table.split("## The whole way")[1].split("##")[0]
         assert "speedup" not in (copy.path / "metrics/strategies.json").read_text()
-        copy.repro("--single-item", f"benchmark-onnx@{TRAINED}")
+        copy.repro("--single-item", f"{BENCH}:benchmark@{TRAINED}")
     finally:
         os.sched_setaffinity(0, usable)
     measured = json.loads((copy.path / f"metrics/bench/host/{TRAINED}.onnx.json").read_text())

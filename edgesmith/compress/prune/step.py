@@ -7,6 +7,8 @@ and are taken out of the tensors, so that every runtime gains without knowing of
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch_pruning as tp
 from torch import nn
@@ -84,6 +86,9 @@ class _Structured:
             importance=importance,
             global_pruning=variant.scope == "global",
             pruning_ratio=variant.ratio,
+            pruning_ratio_dict=(
+                _nearest_ratios(work.net, variant) if variant.scope == "per-layer" else None
+            ),
             max_pruning_ratio=variant.max_ratio,
             iterative_steps=variant.rounds,
             round_to=variant.round_to,
@@ -114,6 +119,21 @@ class _Structured:
             device = self.work.device
             loss = F.cross_entropy(self.work.net(inputs.to(device)), labels.to(device))
             loss.backward()  # type: ignore[no-untyped-call]
+
+
+def _nearest_ratios(net: nn.Module, variant: PruneVariant) -> dict[nn.Module, float]:
+    """Ratios that leave each layer the multiple of `round_to` nearest to what was asked.
+
+    The pruner itself rounds channel counts down: 30 % of 32 channels would be half of them.
+    """
+    ratios: dict[nn.Module, float] = {}
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            channels, multiple = module.out_channels, variant.round_to
+            left = max(1, math.floor(channels * (1 - variant.ratio) / multiple + 0.5)) * multiple
+            # A hair less, so that the pruner's own arithmetic does not round below `left`.
+            ratios[module] = (channels - min(left, channels)) / channels - 1e-6
+    return ratios
 
 
 def magnitude_masks(net: nn.Module, ratio: float, pattern: str) -> Masks:
