@@ -20,8 +20,8 @@ from edgesmith.compress.quantize.graph import input_keys, simulate
 from edgesmith.contract import Description, Input, Output
 from edgesmith.errors import ExportError
 from edgesmith.formats import ncnn_keys
-from edgesmith.formats.ncnn_int8 import model as models
-from edgesmith.formats.ncnn_int8.quantize import Scales, quantize, requantized_to
+from edgesmith.ncnn_int8 import model as models
+from edgesmith.ncnn_int8.quantize import Scales, quantize, requantized_to
 from edgesmith.tasks.classify import store
 
 PARAM, BINARY = "model.param", "model.bin"

@@ -15,8 +15,8 @@ from torch import nn
 
 from edgesmith.compress.quantize.ranges import Quantization
 from edgesmith.errors import ExportError
-from edgesmith.formats.ncnn_int8.model import Model
-from edgesmith.formats.ncnn_int8.quantize import Scales
+from edgesmith.ncnn_int8.model import Model
+from edgesmith.ncnn_int8.quantize import Scales
 
 
 def match(model: Model, net: nn.Module, layers: list[str]) -> dict[str, str]:

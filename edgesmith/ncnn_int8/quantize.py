@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgesmith.errors import ExportError
-from edgesmith.formats.ncnn_int8.model import (
+from edgesmith.ncnn_int8.model import (
     CONVOLUTIONS,
     INT8_TERM,
     WEIGHTED,

@@ -195,7 +195,7 @@ def _check(param: Path, layer: Layer) -> None:
     if layer.kind not in WEIGHTED | _WEIGHTLESS | {"MemoryData"}:
         raise ExportError(
             f"{param}: layer {layer.name} ({layer.kind}): no rule for this type; keep the model "
-            "float, or add a rule to formats/ncnn_int8/model.py"
+            "float, or add a rule to ncnn_int8/model.py"
         )
     if layer.kind not in WEIGHTED:
         return
