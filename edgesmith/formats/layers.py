@@ -11,7 +11,7 @@ import torch
 from onnx import TensorProto, helper
 
 from edgesmith.compress.quantize import ranges
-from edgesmith.compress.quantize.graph import give_ranges, simulate, tensor_ranges
+from edgesmith.compress.quantize.graph import give_ranges, keep_tensors, simulate
 from edgesmith.preprocess import UInt8Array, normalise
 from edgesmith.report.accuracy import sqnr_db
 from edgesmith.tasks.classify import store
@@ -28,14 +28,7 @@ def rank(
     quantization = ranges.read(variant)
     graph = simulate(net, card.network.input, quantization.scheme)
     give_ranges(graph, quantization.activations)
-    expected: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = {}
-    for key, tensor in tensor_ranges(graph).items():
-
-        def keep(_: object, __: object, output: torch.Tensor, key: str = key) -> None:
-            # A copy: the next operator may work in place (`hardswish_`, a residual `add_`).
-            expected.setdefault(key, output.detach().numpy().copy())
-
-        tensor.register_forward_hook(keep)
+    expected = keep_tensors(graph)
     opened = onnx.load(model)
     opened.graph.output.extend(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in values.values()

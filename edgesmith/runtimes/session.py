@@ -78,9 +78,10 @@ def engine(artifact: Path, contract: Contract) -> Engine:
     try:
         return _engine(artifact, contract.format)
     except ModuleNotFoundError as error:
+        extra = "device-ncnn" if contract.format == "ncnn" else "device-onnx"
         raise RuntimeUnavailableError(
             f"{artifact}: the {contract.format} format needs the Python package "
-            f"{error.name!r}, which is not installed here; pip install edgesmith[device-onnx]"
+            f"{error.name!r}, which is not installed here; pip install edgesmith[{extra}]"
         ) from error
 
 
@@ -89,7 +90,11 @@ def _engine(artifact: Path, name: str) -> Engine:
         from edgesmith.runtimes import onnxruntime  # noqa: PLC0415 (only what the artifact needs)
 
         return onnxruntime
+    if name == "ncnn":
+        from edgesmith.runtimes import ncnn  # noqa: PLC0415 (as above)
+
+        return ncnn
     raise RuntimeUnavailableError(
         f"{artifact / contracts.FILE}: no runtime of this version of edgesmith executes the format "
-        f"{name!r}; known: onnx, onnx-trt"
+        f"{name!r}; known: onnx, onnx-trt, ncnn"
     )
