@@ -18,6 +18,8 @@ from edgesmith.preprocess import Float32Array, UInt8Array
 from edgesmith.runtimes.tensors import network_input
 
 _PIECE = 256
+# The extra of pyproject.toml that installs a format's engine.
+_EXTRAS = {"onnx": "device-onnx", "onnx-trt": "device-onnx", "tflite": "device-tflite"}
 
 
 class Session(Protocol):
@@ -80,7 +82,8 @@ def engine(artifact: Path, contract: Contract) -> Engine:
     except ModuleNotFoundError as error:
         raise RuntimeUnavailableError(
             f"{artifact}: the {contract.format} format needs the Python package "
-            f"{error.name!r}, which is not installed here; pip install edgesmith[device-onnx]"
+            f"{error.name!r}, which is not installed here; pip install "
+            f"edgesmith[{_EXTRAS[contract.format]}]"
         ) from error
 
 
@@ -89,7 +92,11 @@ def _engine(artifact: Path, name: str) -> Engine:
         from edgesmith.runtimes import onnxruntime  # noqa: PLC0415 (only what the artifact needs)
 
         return onnxruntime
+    if name == "tflite":
+        from edgesmith.runtimes import litert  # noqa: PLC0415 (as above)
+
+        return litert
     raise RuntimeUnavailableError(
         f"{artifact / contracts.FILE}: no runtime of this version of edgesmith executes the format "
-        f"{name!r}; known: onnx, onnx-trt"
+        f"{name!r}; known: {', '.join(_EXTRAS)}"
     )
