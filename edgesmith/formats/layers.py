@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnxruntime
-import torch
 from onnx import TensorProto, helper
 
-from edgesmith.compress.quantize import ranges
-from edgesmith.compress.quantize.graph import give_ranges, keep_tensors, simulate
-from edgesmith.preprocess import UInt8Array, normalise
-from edgesmith.report.accuracy import sqnr_db
-from edgesmith.tasks.classify import store
+from edgesmith.formats import simulation
+from edgesmith.preprocess import Float32Array, UInt8Array
 
 
 def rank(
@@ -24,11 +19,6 @@ def rank(
 
     `values` maps range keys to values of the ONNX `model`; `images` are (N, H, W, 3) uint8.
     """
-    net, card = store.load(variant)
-    quantization = ranges.read(variant)
-    graph = simulate(net, card.network.input, quantization.scheme)
-    give_ranges(graph, quantization.activations)
-    expected = keep_tensors(graph)
     opened = onnx.load(model)
     opened.graph.output.extend(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in values.values()
@@ -36,17 +26,10 @@ def rank(
     session = onnxruntime.InferenceSession(
         opened.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    sums: dict[str, list[float]] = {key: [] for key in values}
-    for image in images:
-        inputs = normalise(image[None], card.network.input)
-        expected.clear()
-        with torch.no_grad():
-            graph(torch.from_numpy(inputs))
-        found = session.run(list(values.values()), {opened.graph.input[0].name: inputs})
-        for key, value in zip(values, found, strict=True):
-            if key in expected:
-                sums[key].append(float(sqnr_db(value, expected[key])))
-    return sorted(
-        ((key, float(np.mean(levels))) for key, levels in sums.items() if levels),
-        key=lambda pair: pair[1],
-    )
+    source = opened.graph.input[0].name
+
+    def execute(inputs: Float32Array) -> dict[str, Float32Array]:
+        found = session.run(list(values.values()), {source: inputs})
+        return dict(zip(values, found, strict=True))
+
+    return simulation.rank(variant, images, execute)

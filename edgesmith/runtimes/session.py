@@ -18,6 +18,13 @@ from edgesmith.preprocess import Float32Array, UInt8Array
 from edgesmith.runtimes.tensors import network_input
 
 _PIECE = 256
+# The extra of pyproject.toml that installs a format's engine.
+_EXTRAS = {
+    "onnx": "device-onnx",
+    "onnx-trt": "device-onnx",
+    "tflite": "device-tflite",
+    "ncnn": "device-ncnn",
+}
 
 
 class Session(Protocol):
@@ -78,10 +85,10 @@ def engine(artifact: Path, contract: Contract) -> Engine:
     try:
         return _engine(artifact, contract.format)
     except ModuleNotFoundError as error:
-        extra = "device-ncnn" if contract.format == "ncnn" else "device-onnx"
         raise RuntimeUnavailableError(
             f"{artifact}: the {contract.format} format needs the Python package "
-            f"{error.name!r}, which is not installed here; pip install edgesmith[{extra}]"
+            f"{error.name!r}, which is not installed here; pip install "
+            f"edgesmith[{_EXTRAS[contract.format]}]"
         ) from error
 
 
@@ -94,7 +101,11 @@ def _engine(artifact: Path, name: str) -> Engine:
         from edgesmith.runtimes import ncnn  # noqa: PLC0415 (as above)
 
         return ncnn
+    if name == "tflite":
+        from edgesmith.runtimes import litert  # noqa: PLC0415 (as above)
+
+        return litert
     raise RuntimeUnavailableError(
         f"{artifact / contracts.FILE}: no runtime of this version of edgesmith executes the format "
-        f"{name!r}; known: onnx, onnx-trt, ncnn"
+        f"{name!r}; known: {', '.join(_EXTRAS)}"
     )

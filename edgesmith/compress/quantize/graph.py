@@ -6,10 +6,9 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
-from torch.fx import GraphModule, Node
+from torch.fx import GraphModule
 from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
 from edgesmith.compress.quantize.fake import PerChannelWeight, TensorRange, weight_scales
@@ -104,50 +103,6 @@ def read_weight_scales(graph: GraphModule) -> dict[str, list[float]]:
             weight = graph.get_parameter(str(node.args[0].target))
             result[module.key] = weight_scales(weight, module.quant_max).tolist()
     return result
-
-
-def input_keys(graph: GraphModule) -> dict[str, str]:
-    """Range key of the tensor that each convolution and linear layer reads, in the graph's order.
-
-    Pooling and reshaping in between share their input's range, so a key is always that of the
-    operator that gave the values. ModelError names a layer whose input is not quantized.
-    """
-    found = {}
-    for node in graph.graph.nodes:
-        weight = _simulating(graph, node.args[1]) if len(node.args) > 1 else None
-        if not isinstance(weight, PerChannelWeight):
-            continue
-        source = _simulating(graph, node.args[0])
-        if not isinstance(source, TensorRange):
-            raise ModelError(
-                f"layer {weight.key}: the graph does not quantize what it reads; add a rule to "
-                "compress/quantize/quantizer.py"
-            )
-        found[weight.key] = source.key
-    return found
-
-
-def keep_tensors(graph: GraphModule) -> dict[str, npt.NDArray[np.float32]]:
-    """Where every later forward pass leaves the rounded activations, by range key.
-
-    To be cleared between passes: the first tensor of a shared range is kept.
-    """
-    kept: dict[str, npt.NDArray[np.float32]] = {}
-    for key, tensor in tensor_ranges(graph).items():
-
-        def keep(_: object, __: object, output: torch.Tensor, key: str = key) -> None:
-            # A copy: the next operator may work in place (`hardswish_`, a residual `add_`).
-            kept.setdefault(key, output.detach().numpy().copy())
-
-        tensor.register_forward_hook(keep)
-    return kept
-
-
-def _simulating(graph: GraphModule, node: object) -> nn.Module | None:
-    """The module that makes this value of the graph; None where no module does."""
-    if isinstance(node, Node) and node.op == "call_module":
-        return graph.get_submodule(str(node.target))
-    return None
 
 
 def tensor_ranges(graph: GraphModule) -> dict[str, TensorRange]:

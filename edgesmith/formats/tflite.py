@@ -1,0 +1,216 @@
+"""A variant as TFLite: FP32, FP16 weights, or INT8 throughout, for LiteRT and the Edge TPU."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import litert_torch
+import numpy as np
+import torch
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+from torch import nn
+
+from edgesmith import contract as contracts
+from edgesmith import files
+from edgesmith.compress.quantize import ranges
+from edgesmith.compress.quantize.ranges import Range
+from edgesmith.contract import Description, Input, Output, Quantization
+from edgesmith.errors import ExportError
+from edgesmith.formats import tflite_check, tflite_int8
+from edgesmith.formats.tflite_graph import Array, Graph
+from edgesmith.formats.tflite_int8 import Interface, Rendered, Scale
+from edgesmith.preprocess import UInt8Array, normalise
+from edgesmith.tasks.classify import store
+
+FILE = "model.tflite"
+INPUT, OUTPUT = "input", "logits"
+
+# Bars and stack traces of the converter would mix with a stage's own output.
+litert_torch.config.show_progress = False
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A variant as a float32 .tflite file, and the parameters that it was made of."""
+
+    variant: Path
+    card: store.Card
+    content: bytes
+    state: Mapping[str, Array]
+
+
+def convert(variant: Path) -> Converted:
+    """The stored `variant` through LiteRT's converter, for one image, in float32.
+
+    Input `input` (1, height, width, 3) float32, output `logits` (1, classes) float32. Raises
+    ExportError when the converter fails, ModelError for a damaged variant.
+    """
+    net, card = store.load(variant)
+    spec = card.network.input
+    net = net.float().eval()
+    content = _through_converter(net, spec.height, spec.width)
+    state = {name: tensor.numpy() for name, tensor in net.state_dict().items()}
+    return Converted(variant, card, content, state)
+
+
+def write(
+    converted: Converted, folder: Path, images: UInt8Array, interface: Interface = "int8"
+) -> Description:
+    """Write `model.tflite` into `folder` in the precision of the variant.
+
+    INT8 takes every range from the variant's `quantization.json`, and that of the logits, which has
+    none there because other formats leave them float, from the float network's logits on `images`
+    (N, H, W, 3) uint8 of the calibration split. `interface` is the dtype of an INT8 file's input
+    and logits.
+    """
+    card = converted.card
+    graph = _named(converted)
+    rendered: Rendered | None = None
+    if card.precision == "int8":
+        quantization = ranges.read(converted.variant)
+        logits = logits_range(converted.content, images, card)
+        rendered = tflite_int8.render(graph, converted.state, quantization, logits, interface)
+        content = rendered.content
+    else:
+        if card.precision == "fp16":
+            _halve(graph)
+        content = graph.pack()
+    _refuse_slow(content, card.name)
+    files.write_bytes(folder / FILE, content)
+    return _describe(converted, folder, rendered, interface)
+
+
+def logits_range(content: bytes, images: UInt8Array, card: store.Card) -> Range:
+    """Smallest and largest logit that a float32 .tflite file gives for (N, H, W, 3) uint8."""
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    low, high = 0.0, 0.0
+    for image in images:
+        values = normalise(image[None], card.network.input).transpose(0, 2, 3, 1)
+        interpreter.set_tensor(source["index"], np.ascontiguousarray(values))
+        interpreter.invoke()
+        logits = interpreter.get_tensor(result["index"])
+        low, high = min(low, float(logits.min())), max(high, float(logits.max()))
+    if not np.isfinite([low, high]).all() or low == high:
+        raise ExportError(
+            f"{card.name}: its logits on {len(images)} calibration images span [{low}, {high}]; "
+            "look at the parent variant's training"
+        )
+    return Range(low=low, high=high)
+
+
+def _through_converter(net: nn.Module, height: int, width: int) -> bytes:
+    """The network with channel-last input; the converter then needs no TRANSPOSE."""
+    wrapped = litert_torch.to_channel_last_io(net, args=[0]).eval()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own deprecations; nothing to act on
+            model = litert_torch.convert(wrapped, (torch.zeros(1, height, width, 3),))
+    except Exception as error:  # MLIR's, torch's and LiteRT's errors share no base class
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(
+            f"tflite: LiteRT's converter cannot express this network: {reason}"
+        ) from error
+    return bytes(model.model_content())
+
+
+def _named(converted: Converted) -> Graph:
+    """The float graph with our names of its input and output, in the signature too."""
+    graph = Graph(converted.content, converted.card.name)
+    graph.model.description = f"edgesmith {converted.card.name} {converted.card.precision}".encode()
+    for index, name in ((graph.input, INPUT), (graph.output, OUTPUT)):
+        graph.tensor(index).name = name.encode()
+    for signature in graph.model.signatureDefs or []:
+        signature.inputs[0].name, signature.outputs[0].name = INPUT.encode(), OUTPUT.encode()
+    return graph
+
+
+def _halve(graph: Graph) -> None:
+    """Hold weights in half precision; LiteRT reads them into single, or computes in half."""
+    twins: dict[int, int] = {}
+    dequantize: list[Any] = []
+    for operator in graph.operators:
+        for position, index in enumerate(int(index) for index in operator.inputs):
+            values = graph.constant(index)
+            if values is None or values.dtype != np.float32:
+                continue
+            if index not in twins:
+                with np.errstate(over="ignore"):  # reported below, with the name of the tensor
+                    half = values.astype(np.float16)
+                if np.isinf(half).any() and not np.isinf(values).any():
+                    raise ExportError(
+                        f"{graph.name}: {graph.tensor_name(index)} holds a value beyond 65504, "
+                        "the largest of half precision; leave this variant in fp32"
+                    )
+                name = graph.tensor_name(index)
+                stored = graph.add_tensor(f"{name}_half", "float16", values.shape, half)
+                twins[index] = graph.add_tensor(name, "float32", values.shape)
+                added = graph.new_operator("DEQUANTIZE", 3, [stored], twins[index])
+                added.builtinOptionsType = schema.BuiltinOptions.DequantizeOptions
+                added.builtinOptions = schema.DequantizeOptionsT()
+                dequantize.append(added)
+            operator.inputs[position] = twins[index]
+    graph.operators[:0] = dequantize
+
+
+def _refuse_slow(content: bytes, name: str) -> None:
+    """Layout changes between operators copy every activation; our networks need none."""
+    moved = tflite_check.examine(content, name).counts.get("TRANSPOSE", 0)
+    if moved:
+        raise ExportError(
+            f"{name}: {moved} TRANSPOSE operators in the tflite graph: the converter did not carry "
+            "the channel-last layout through; report the model"
+        )
+
+
+def _describe(
+    converted: Converted, folder: Path, rendered: Rendered | None, interface: Interface
+) -> Description:
+    card, spec = converted.card, converted.card.network.input
+    return Description(
+        task=card.task,
+        variant=card.name,
+        parent=card.parent or card.name,
+        parent_sha256=files.sha256_folder(converted.variant),
+        model=card.model,
+        format="tflite",
+        precision=card.precision,
+        target="any",
+        labels=card.labels,
+        input=Input(
+            name=INPUT,
+            layout="NHWC",
+            dtype=interface if rendered else "float32",
+            shape=[1, spec.height, spec.width, 3],
+            preprocess=spec,
+            quantization=_contract(rendered.input) if rendered else None,
+        ),
+        outputs=[
+            Output(
+                name=OUTPUT,
+                meaning="logits",
+                dtype=interface if rendered else "float32",
+                shape=[1, len(card.labels)],
+                decode="softmax",
+                quantization=_contract(rendered.logits) if rendered else None,
+            )
+        ],
+        files=contracts.describe_files(folder),
+        params=card.params,
+        macs=card.macs,
+        tools={
+            name: version(name)
+            for name in ("torch", "litert-torch", "litert-converter", "ai-edge-litert")
+        },
+    )
+
+
+def _contract(scale: Scale) -> Quantization:
+    return Quantization(scale=scale.scale, zero_point=scale.zero_point)

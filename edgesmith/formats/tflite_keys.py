@@ -1,0 +1,127 @@
+"""Which layer an operator of a .tflite file is: range keys of `quantization.json` for its tensors.
+
+The converter keeps no module paths. Weighted operators are recognised by their weights, which must
+be those of the variant bit for bit; additions by their order, checked against what they add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edgesmith.compress.quantize.ranges import Quantization
+from edgesmith.errors import ExportError
+from edgesmith.formats.tflite_graph import Array, Graph
+
+WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
+# Operators whose integer kernels hand levels on as they are.
+PASS_THROUGH = {
+    "MEAN",
+    "SUM",
+    "AVERAGE_POOL_2D",
+    "MAX_POOL_2D",
+    "RESHAPE",
+    "SQUEEZE",
+    "PAD",
+    "PADV2",
+}
+Keys = dict[int, str]
+
+
+def range_keys(graph: Graph, state: Mapping[str, Array], quantization: Quantization) -> Keys:
+    """Range key of every tensor that an operator writes, and of the input, by tensor index.
+
+    `state` holds the variant's parameters by name, (O, I, H, W) and (O, I). The layer of the logits
+    is listed too, under its path. Raises ExportError naming the layer that cannot be found, or the
+    operator that has no integer rule.
+    """
+    waiting = list(quantization.weights)
+    for layer in waiting:
+        if f"{layer.partition('#')[0]}.weight" not in state:
+            raise ExportError(
+                f"{graph.name}: layer {layer} of quantization.json is no layer of the variant; "
+                "rebuild it: `dvc repro`"
+            )
+    order = list(quantization.activations)
+    additions = [key for key in order if key.partition("#")[0].endswith("/add")]
+    keys: Keys = {graph.input: "input"}
+    for operator in graph.operators:
+        kind = graph.kind(operator)
+        output = int(operator.outputs[0])
+        if kind in WEIGHTED:
+            layer = _layer(graph, operator, waiting, state)
+            waiting.remove(layer)
+            keys[output] = layer
+        elif kind == "ADD" and all(int(index) in keys for index in operator.inputs):
+            keys[output] = _addition(graph, operator, additions, order, keys)
+        elif kind in PASS_THROUGH and int(operator.inputs[0]) in keys and _keeps(graph, operator):
+            keys[output] = keys[int(operator.inputs[0])]
+        else:
+            done = list(keys.values())[-1]
+            raise ExportError(
+                f"{graph.name}: the operator {kind} after layer {done} has no integer rule in the "
+                "tflite format; leave this variant unquantized, or add a rule to "
+                "formats/tflite_keys.py"
+            )
+    missing = [*waiting, *(key for key in order if key not in keys.values())]
+    if missing:
+        raise ExportError(
+            f"{graph.name}: layer {missing[0]} of quantization.json has no tensor in the tflite "
+            "graph; the converter removed or changed it: report the model"
+        )
+    return keys
+
+
+def tflite_weight(weight: Array, kind: str) -> Array:
+    """Torch's (O, I, H, W) or (O, I) as the operator `kind` stores it."""
+    if kind == "CONV_2D":
+        return np.ascontiguousarray(weight.transpose(0, 2, 3, 1))
+    if kind == "DEPTHWISE_CONV_2D":
+        return np.ascontiguousarray(weight.transpose(1, 2, 3, 0))
+    return weight
+
+
+def _layer(graph: Graph, operator: Any, waiting: list[str], state: Mapping[str, Array]) -> str:
+    """The first waiting layer that has the operator's weights and biases."""
+    kind = graph.kind(operator)
+    weight = graph.constant(int(operator.inputs[1]))
+    bias = graph.constant(int(operator.inputs[2])) if len(operator.inputs) > 2 else None
+    for layer in waiting:
+        path = layer.partition("#")[0]
+        expected = state[f"{path}.weight"]
+        if (expected.ndim == 2) != (kind == "FULLY_CONNECTED") or weight is None:
+            continue
+        if not np.array_equal(tflite_weight(expected, kind), weight):
+            continue
+        own = state.get(f"{path}.bias")
+        if bias is None or own is None or np.array_equal(own, bias):
+            return layer
+    raise ExportError(
+        f"{graph.name}: layer {waiting[0] if waiting else graph.tensor_name(operator.outputs[0])}: "
+        f"no layer of the variant has the weights of its tflite operator {kind}; "
+        "the converter changed them: report the model"
+    )
+
+
+def _addition(
+    graph: Graph, operator: Any, additions: list[str], order: list[str], keys: Keys
+) -> str:
+    """The next addition's key; what comes before it in the network must be one of its operands."""
+    key = additions.pop(0) if additions else None
+    operands = [keys[int(index)] for index in operator.inputs]
+    if key is None or order[order.index(key) - 1] not in operands:
+        raise ExportError(
+            f"{graph.name}: layer {key or 'unknown'}: the tflite operator ADD that should be it "
+            f"adds {' and '.join(operands)}; the converter changed their order: report the model"
+        )
+    return key
+
+
+def _keeps(graph: Graph, operator: Any) -> bool:
+    """Whether values keep their range: a sum does so over a single element alone."""
+    if graph.kind(operator) != "SUM":
+        return True
+    before, after = graph.shape(int(operator.inputs[0])), graph.shape(int(operator.outputs[0]))
+    return int(np.prod(before)) == int(np.prod(after))
