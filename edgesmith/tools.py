@@ -28,6 +28,11 @@ TOOLS: dict[str, tuple[str, ...]] = {
         *(*_NETWORKS, "torchao"),
         *("onnx", "onnx-ir", "onnxscript", "onnxslim", "onnxruntime"),
     ),
+    "export-tflite": (
+        *(*_NETWORKS, "torchao"),
+        *("litert-torch", "litert-converter", "ai-edge-litert"),
+    ),
+    "export-ncnn": (*_NETWORKS, "torchao", "pnnx", "ncnn"),
     "evaluate-onnx": (*_READ_IMAGES, "safetensors", "onnxruntime"),
     # What runs the artifact is in the fingerprint.
     "benchmark-eager": _NETWORKS,

@@ -1,13 +1,14 @@
 """One way to run any artifact: `load` it, then `run` batches of images.
 
-A new engine is one file beside this one and one case in `_engine`.
+A new engine is one file beside this one and one line in `ENGINES`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -18,12 +19,13 @@ from edgesmith.preprocess import Float32Array, UInt8Array
 from edgesmith.runtimes.tensors import network_input
 
 _PIECE = 256
-# The extra of pyproject.toml that installs a format's engine.
-_EXTRAS = {
-    "onnx": "device-onnx",
-    "onnx-trt": "device-onnx",
-    "tflite": "device-tflite",
-    "ncnn": "device-ncnn",
+# By format: the module of this package that runs it, and the extra of pyproject.toml that installs
+# its engine.
+ENGINES = {
+    "onnx": ("onnxruntime", "device-onnx"),
+    "onnx-trt": ("onnxruntime", "device-onnx"),
+    "tflite": ("litert", "device-tflite"),
+    "ncnn": ("ncnn", "device-ncnn"),
 }
 
 
@@ -82,30 +84,16 @@ def predict(session: Session, images: UInt8Array) -> Float32Array:
 
 def engine(artifact: Path, contract: Contract) -> Engine:
     """The module that runs the artifact's format, imported on first use."""
+    if contract.format not in ENGINES:
+        raise RuntimeUnavailableError(
+            f"{artifact / contracts.FILE}: no runtime of this version of edgesmith executes the "
+            f"format {contract.format!r}; known: {', '.join(ENGINES)}"
+        )
+    module, extra = ENGINES[contract.format]
     try:
-        return _engine(artifact, contract.format)
+        return cast(Engine, import_module(f"edgesmith.runtimes.{module}"))
     except ModuleNotFoundError as error:
         raise RuntimeUnavailableError(
             f"{artifact}: the {contract.format} format needs the Python package "
-            f"{error.name!r}, which is not installed here; pip install "
-            f"edgesmith[{_EXTRAS[contract.format]}]"
+            f"{error.name!r}, which is not installed here; pip install edgesmith[{extra}]"
         ) from error
-
-
-def _engine(artifact: Path, name: str) -> Engine:
-    if name in {"onnx", "onnx-trt"}:
-        from edgesmith.runtimes import onnxruntime  # noqa: PLC0415 (only what the artifact needs)
-
-        return onnxruntime
-    if name == "ncnn":
-        from edgesmith.runtimes import ncnn  # noqa: PLC0415 (as above)
-
-        return ncnn
-    if name == "tflite":
-        from edgesmith.runtimes import litert  # noqa: PLC0415 (as above)
-
-        return litert
-    raise RuntimeUnavailableError(
-        f"{artifact / contracts.FILE}: no runtime of this version of edgesmith executes the format "
-        f"{name!r}; known: {', '.join(_EXTRAS)}"
-    )

