@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgesmith.errors import DataError, ModelError, RuntimeUnavailableError
+from edgesmith.errors import DataError, RuntimeUnavailableError
 
 if TYPE_CHECKING:
     from edgesmith.ncnn_int8.model import Model
@@ -78,6 +78,10 @@ def ncnn_quantize(
     Nothing is written unless all of it succeeds.
     """
     spec = _preprocess(size, mean, std, colour)
+    prefix = output or param.with_name(f"{param.name.removesuffix('.param')}-int8")
+    written = Path(f"{prefix}.param"), Path(f"{prefix}.bin")
+    if {path.resolve() for path in written} & {param.resolve(), binary.resolve()}:
+        raise typer.BadParameter(f"{prefix} would overwrite the float model; give another --output")
     paths = _images(calibration)
     try:
         from edgesmith.ncnn_int8 import calibrate, model, quantize
@@ -98,10 +102,6 @@ def ncnn_quantize(
                 progress.update(1)
 
         scales = calibrate.calibrate(float_model, param, binary, images, method.value)
-    prefix = output or param.with_name(f"{param.name.removesuffix('.param')}-int8")
-    written = Path(f"{prefix}.param"), Path(f"{prefix}.bin")
-    if {path.resolve() for path in written} & {param.resolve(), binary.resolve()}:
-        raise ModelError(f"{prefix}: would overwrite the float model; give another --output")
     quantized = quantize.quantize(float_model, scales)
     model.write(quantized, *written)
     typer.echo(_summary(quantized, len(paths), method, binary, written))
@@ -133,8 +133,8 @@ def _preprocess(
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0])
-        raise ModelError(
-            f"--{'size' if key in {'height', 'width'} else key}: {key}: {first['msg']}; "
+        raise typer.BadParameter(
+            f"--{'size' if key in {'height', 'width'} else key}: {first['msg']}; "
             "write --size 224x224 (height, width) and --std as three numbers above 0"
         ) from error
 

@@ -21,6 +21,8 @@ Images = Callable[[], Iterable[Float32Array]]
 
 BINS = 2048
 _LEVELS = 128
+# Bins between candidates: 0.2 % of the range. All of them took 13 s for MobileNetV2 in place of 3.
+_STEP = 4
 
 
 def calibrate(
@@ -29,9 +31,9 @@ def calibrate(
     """Scales of every convolution and linear layer of the float `model` in `param` and `binary`.
 
     `absmax` covers the largest magnitude on the images (one pass over them); `kl` clips where the
-    divergence between the values and their 128 magnitudes is least (two passes; Migacz, 2017, "8-bit
-    Inference with TensorRT"). Raises DataError without images, ModelError for a model that does not
-    run or whose values are all zero or not finite.
+    divergence between the values and their 128 magnitudes is least (two passes; Migacz, 2017,
+    "8-bit Inference with TensorRT"). Raises DataError without images, ModelError for a model that
+    does not run or whose values are all zero or not finite.
     """
     net = _loaded(param, binary)
     blobs = sorted({layer.bottoms[0] for layer in model.weighted()})
@@ -66,8 +68,9 @@ def clip(counts: Float64Array, largest: float) -> float:
     counts[0] = 0
     if counts.sum() == 0:
         return largest
-    losses = [_divergence(counts, kept) for kept in range(_LEVELS, BINS + 1)]
-    return largest * (_LEVELS + int(np.argmin(losses))) / BINS
+    candidates = range(_LEVELS, BINS + 1, _STEP)
+    kept = min(candidates, key=lambda kept: _divergence(counts, kept))
+    return largest * kept / BINS
 
 
 def _divergence(counts: Float64Array, kept: int) -> float:
@@ -117,10 +120,8 @@ def _loaded(param: Path, binary: Path) -> ncnn.Net:
     net.opt.lightmode = False
     net.opt.num_threads = 1
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
-    for path, status in (
-        (param, net.load_param(str(param))),
-        (binary, net.load_model(str(binary))),
-    ):
+    loaded = {param: net.load_param(str(param)), binary: net.load_model(str(binary))}
+    for path, status in loaded.items():
         if status != 0:
             raise ModelError(f"{path}: ncnn {ncnn.__version__} cannot load it (status {status})")
     return net
