@@ -12,10 +12,10 @@ from torch import nn
 
 from edgesmith import contract as contracts
 from edgesmith.compress.quantize import ranges
-from edgesmith.compress.quantize.graph import input_keys, simulate
+from edgesmith.compress.quantize.graph import simulate
 from edgesmith.data.store import load_split
 from edgesmith.errors import ExportError, ParityError
-from edgesmith.formats import ncnn_keys, ncnn_layers
+from edgesmith.formats import ncnn_keys, ncnn_layers, simulation
 from edgesmith.formats.ncnn import BINARY, PARAM, Written, _convert, export
 from edgesmith.ncnn_int8 import model as models
 from edgesmith.report.accuracy import sqnr_db
@@ -137,7 +137,7 @@ def test_ranges_reach_their_tensors_whatever_the_network(made: Made, architectur
     reference = store.load_reference(case.variant)["self"]
     ranking = ncnn_layers.rank(case.variant, case.folder, case.written.blobs, tiny.noise(2))
     net, card = store.load(case.variant)
-    keys = input_keys(simulate(net, card.network.input, "affine"))
+    keys = simulation.input_keys(simulate(net, card.network.input, "affine"))
 
     assert sqnr_db(logits, reference) > 15
     # A range at the wrong tensor shows there, even where the logits hide it.
@@ -161,16 +161,18 @@ def test_the_layer_at_fault_comes_before_those_that_it_spoils(made: Made, tmp_pa
         3 * step for step in quantization.weights["layer3.0.conv1"]
     ]
     (tmp_path / "models/int" / ranges.FILE).write_text(quantization.model_dump_json())
-    written = export(tmp_path / "models/int", tmp_path)
+    artifact = tmp_path / "artifact"
+    artifact.mkdir()
+    written = export(tmp_path / "models/int", artifact)
     images = tiny.noise(2)
-    levels = dict(ncnn_layers.rank(case.variant, tmp_path, written.blobs, images))
+    levels = dict(ncnn_layers.rank(case.variant, artifact, written.blobs, images))
     intact = dict(ncnn_layers.rank(case.variant, case.folder, case.written.blobs, images))
 
     # What it gives is what the next convolution reads.
     assert levels["layer3.0.conv1"] < intact["layer3.0.conv1"] - 6
-    for key in levels:
+    for key, level in levels.items():
         if key.startswith(("input", "layer1", "layer2")):
-            assert levels[key] == pytest.approx(intact[key], abs=0.01)
+            assert level == pytest.approx(intact[key], abs=0.01)
 
 
 def test_an_artifact_outside_its_tolerance_is_not_written(exported: Path, checkout: Path) -> None:
@@ -205,7 +207,7 @@ def test_a_missing_range_is_refused_with_the_layer_and_tensor(made: Made, tmp_pa
 def test_a_model_with_weights_of_another_network_is_refused(made: Made, tmp_path: Path) -> None:
     case = made("resnet18")
     net, card = store.load(case.variant)
-    layers = list(input_keys(simulate(net, card.network.input, "affine")))
+    layers = list(simulation.input_keys(simulate(net, card.network.input, "affine")))
     _convert(net, tiny.SIZE, tiny.SIZE, tmp_path, half=False)
     model = models.read(tmp_path / PARAM, tmp_path / BINARY)
     changed = list(model.layers)
