@@ -161,16 +161,18 @@ def test_the_layer_at_fault_comes_before_those_that_it_spoils(made: Made, tmp_pa
         3 * step for step in quantization.weights["layer3.0.conv1"]
     ]
     (tmp_path / "models/int" / ranges.FILE).write_text(quantization.model_dump_json())
-    written = export(tmp_path / "models/int", tmp_path)
+    folder = tmp_path / "ncnn"
+    folder.mkdir()
+    written = export(tmp_path / "models/int", folder)
     images = tiny.noise(2)
-    levels = dict(ncnn_layers.rank(case.variant, tmp_path, written.blobs, images))
+    levels = dict(ncnn_layers.rank(case.variant, folder, written.blobs, images))
     intact = dict(ncnn_layers.rank(case.variant, case.folder, case.written.blobs, images))
 
     # What it gives is what the next convolution reads.
     assert levels["layer3.0.conv1"] < intact["layer3.0.conv1"] - 6
-    for key in levels:
+    for key, level in levels.items():
         if key.startswith(("input", "layer1", "layer2")):
-            assert levels[key] == pytest.approx(intact[key], abs=0.01)
+            assert level == pytest.approx(intact[key], abs=0.01)
 
 
 def test_an_artifact_outside_its_tolerance_is_not_written(exported: Path, checkout: Path) -> None:
