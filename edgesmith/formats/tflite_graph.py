@@ -7,6 +7,7 @@ is tensorflow/compiler/mlir/lite/schema/schema.fbs.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -132,6 +133,16 @@ class Graph:
         if code.version < version:
             operator.opcodeIndex = self._code(code.builtinCode, version)
 
+    def shorten_names(self) -> None:
+        """Name tensors by module path: the converter's names, 200 letters, are 3 % of a file."""
+        taken: Counter[str] = Counter()
+        for index, tensor in enumerate(self.subgraph.tensors):
+            path = _module_path(tensor.name.decode())
+            if self.constant(index) is not None:
+                path += ".constant"
+            taken[path] += 1
+            tensor.name = (path if taken[path] == 1 else f"{path}+{taken[path] - 1}").encode()
+
     def pack(self) -> bytes:
         """The file, without tensors and constants that nothing reads."""
         self._drop_unused()
@@ -171,3 +182,15 @@ class Graph:
         for operator in subgraph.operators:
             operator.opcodeIndex = codes.index(operator.opcodeIndex)
         model.operatorCodes = [model.operatorCodes[index] for index in codes]
+
+
+def _module_path(name: str) -> str:
+    """`a.Net_wrapped/b.Sequential_features/c.Conv2d_0;1` to `features.0`.
+
+    An operator that was fused has several paths with `;` between; the first module is the last.
+    """
+    paths = [part for part in name.split(";") if "/" in part]
+    if not paths:
+        return name.split(";", maxsplit=1)[0]
+    steps = [step.rpartition(".")[2].partition("_")[2] for step in paths[-1].split("/")]
+    return ".".join(step for step in steps if step not in {"", "wrapped"}) or "network"

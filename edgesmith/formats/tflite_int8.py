@@ -217,20 +217,18 @@ def _verify(
     """What LiteRT reads in the written file must be what `quantization.json` says."""
     details = Interpreter(model_content=content).get_tensor_details()
     found = {entry["name"]: entry["quantization_parameters"] for entry in details}
-    for tensor, scale in expected.items():
+
+    def require(tensor: str, scales: list[float], zero_points: list[int]) -> None:
         held = found.get(tensor)
-        right = held is not None and held["scales"].tolist() == [scale.scale]
-        right = right and held["zero_points"].tolist() == [scale.zero_point]
-        _require(right, name, tensor, "activations")
+        read = None if held is None else (held["scales"], held["zero_points"])
+        if read is None or (read[0].tolist(), read[1].tolist()) != (scales, zero_points):
+            raise ExportError(
+                f"{name}: layer {tensor}: the written file does not hold the scales of "
+                "quantization.json; report the model"
+            )
+
+    for tensor, scale in expected.items():
+        require(tensor, [scale.scale], [scale.zero_point])
     for layer, steps in quantization.weights.items():
-        held = found.get(f"{layer}.weight")
-        right = held is not None and np.array_equal(held["scales"], np.array(steps, np.float32))
-        _require(right and not held["zero_points"].any(), name, layer, "weights")
-
-
-def _require(right: bool, name: str, layer: str, what: str) -> None:
-    if not right:
-        raise ExportError(
-            f"{name}: layer {layer}: the written file does not hold the scale of "
-            f"quantization.json: {what}; report the model"
-        )
+        single = np.array(steps, np.float32).tolist()
+        require(f"{layer}.weight", single, [0] * len(single))

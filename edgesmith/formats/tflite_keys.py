@@ -1,7 +1,8 @@
 """Which layer an operator of a .tflite file is: range keys of `quantization.json` for its tensors.
 
-The converter keeps no module paths. Weighted operators are recognised by their weights, which must
-be those of the variant bit for bit; additions by their order, checked against what they add.
+Weighted operators are recognised by their weights, which must be those of the variant bit for bit;
+additions by their order, checked against what they add. The converter's tensor names hold module
+paths too, but of whichever module a fusion left.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edgesmith.contract import Description
+from edgesmith.formats import tflite
 from edgesmith.formats.onnx import Traced, Written, trace, write
 from edgesmith.params import Export
 from tests import tiny
@@ -55,4 +57,42 @@ def exported(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         for name in ("base", "half", "ptq"):
             tiny.run("export_onnx", name)
+    return folder
+
+
+@dataclass
+class Converted:
+    """A quantized network, stored, converted once and written as INT8."""
+
+    variant: Path
+    converted: tflite.Converted
+    description: Description
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Converted]:
+    """By architecture; made on first use, to be read only."""
+
+    @cache
+    def make(architecture: str) -> Converted:
+        root = tmp_path_factory.mktemp(architecture)
+        variant, folder = root / "models/int", root / "tflite"
+        folder.mkdir()
+        tiny.store_quantized(variant, architecture)
+        found = tflite.convert(variant)
+        return Converted(variant, found, tflite.write(found, folder, tiny.noise(8)), folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def exported_tflite(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`chain` with `base`, `half`, `ptq` and `qat` as TFLite, by the stage; to be read only."""
+    folder = tmp_path_factory.mktemp("exported_tflite") / "checkout"
+    shutil.copytree(chain, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in ("base", "half", "ptq", "qat"):
+            tiny.run("export_tflite", name)
     return folder
