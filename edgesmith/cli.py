@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from edgesmith import cli_ncnn
 from edgesmith.errors import EdgesmithError, RuntimeUnavailableError
 
 if TYPE_CHECKING:
@@ -215,6 +216,9 @@ def overlay(
 
     overlays.apply(file, params)
     typer.echo(f"{params}: merged {file}; `git diff {params}` shows what changed")
+
+
+app.command("ncnn-quantize", epilog=cli_ncnn.EXAMPLE)(cli_ncnn.ncnn_quantize)
 
 
 def _require_build_side(command: str, module: str) -> None:

@@ -11,7 +11,10 @@ from edgesmith.params import load_params
 from tests.imports import ROOT, closure, sources
 
 # What a device has: nothing that these import may lead to the build side.
-DEVICE_SIDE = ("contract", "preprocess", "decode", "cli", "runtimes", "bench", "device")
+DEVICE_SIDE = (
+    *("contract", "preprocess", "decode", "cli", "cli_ncnn", "runtimes", "bench", "device"),
+    "ncnn_int8",
+)
 BUILD_SIDE = ("edgesmith/tasks", "edgesmith/compress", "edgesmith/formats")
 
 
