@@ -9,6 +9,8 @@ from edgesmith.compress.quantize.fake import PerChannelWeight
 from edgesmith.compress.quantize.graph import (
     calibrate,
     give_ranges,
+    input_keys,
+    keep_tensors,
     read_ranges,
     read_weight_scales,
     set_stage,
@@ -94,6 +96,23 @@ def test_minmax_ranges_are_what_the_images_reach(images: UInt8Array) -> None:
 
     assert found.low == pytest.approx((int(images.min()) - 127) / 64, rel=1e-5)
     assert found.high == pytest.approx((int(images.max()) - 127) / 64, rel=1e-5)
+
+
+def test_a_layer_reads_the_range_of_what_gave_its_values(images: UInt8Array) -> None:
+    # Pooling and flattening stand between the concatenation and `head`.
+    assert input_keys(calibrated(images)) == {"stem": "input", "body": "stem", "head": "/concat"}
+
+
+def test_tensors_of_a_pass_are_kept_as_rounded(images: UInt8Array) -> None:
+    graph = calibrated(images)
+    kept = keep_tensors(graph)
+    predict(graph, images[:1], SMALL)
+    scale, _ = read_ranges(graph)["stem"].affine()
+
+    assert list(kept) == ["input", "stem", "body", "/add", "/concat"]
+    assert kept["stem"].shape == (1, 4, 8, 8)
+    steps = kept["stem"] / scale
+    assert abs(steps - steps.round()).max() < 1e-3 < steps.max()
 
 
 def test_calibration_sees_the_float_network(images: UInt8Array) -> None:
