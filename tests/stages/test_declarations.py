@@ -32,6 +32,9 @@ UNSEEN = {
         for k in range(3)
     },
 }
+# What runs each format. `runtimes.session` imports the one that an artifact needs, so that of
+# another format is none of a stage's inputs.
+ENGINES = {"onnx": "onnxruntime", "ncnn": "ncnn"}
 # Files in a declared folder that the stage does not import, and why the folder is declared.
 CARRIED = {
     "edgesmith/data/augment.py": "prepare: DVC has no exceptions, and the rest of data/ counts",
@@ -95,7 +98,7 @@ def _stages() -> list[Stage]:
 
 
 # Entries of a group that run the same module declare the same code: one stands for all.
-STAGES = {(stage.name.split("@")[0], stage.module): stage for stage in reversed(_stages())}
+STAGES = {(stage.template, stage.module): stage for stage in reversed(_stages())}
 
 
 @pytest.fixture(params=STAGES.values(), ids=lambda stage: stage.name)
@@ -110,7 +113,13 @@ def _owners() -> Mapping[str, list[str]]:
 
 def _distributions(stage: Stage) -> set[str]:
     """Installed distributions that the stage's modules import from."""
-    return {_owners()[name][0] for name in closure(stage.module).foreign}
+    others = {engine for kind, engine in ENGINES.items() if not _mentions(stage, kind)}
+    return {_owners()[name][0] for name in closure(stage.module).foreign} - others
+
+
+def _mentions(stage: Stage, format_name: str) -> bool:
+    """Whether a stage reads or writes artifacts of a format."""
+    return re.search(rf"artifacts/\$\{{[\w.]+\}}/{format_name}$", stage.template, re.M) is not None
 
 
 def _holds(dep: str, path: str) -> bool:
