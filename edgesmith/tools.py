@@ -34,6 +34,8 @@ TOOLS: dict[str, tuple[str, ...]] = {
     ),
     "export-ncnn": (*_NETWORKS, "torchao", "pnnx", "ncnn"),
     "evaluate-onnx": (*_READ_IMAGES, "safetensors", "onnxruntime"),
+    "export-ncnn": (*_NETWORKS, "torchao", "pnnx", "ncnn"),
+    "evaluate-ncnn": (*_READ_IMAGES, "safetensors", "ncnn"),
     # What runs the artifact is in the fingerprint.
     "benchmark-eager": _NETWORKS,
     "compare": ("matplotlib", "numpy"),

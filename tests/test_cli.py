@@ -136,7 +136,9 @@ def test_build_side_command_on_a_device_says_what_to_install(
 
 
 def test_doctor_reports_the_runtimes() -> None:
-    assert json.loads(_run("doctor", "--json"))["run onnx"].startswith("yes")
+    found = json.loads(_run("doctor", "--json"))
+    assert found["run onnx"].startswith("yes: onnxruntime")
+    assert found["run ncnn"].startswith("yes: ncnn")
 
 
 def test_overlay_changes_params_or_says_why_not(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ _BUILD = {
     "torch_pruning": "torch-pruning",
     "timm": "timm",
     "onnx": "onnx",
+    "pnnx": "pnnx",
     "ruamel.yaml": "ruamel.yaml",
     "dvc": "dvc",
     "matplotlib": "matplotlib",
@@ -27,6 +28,7 @@ def examine() -> dict[str, str]:
         "machine": fingerprint.describe(fingerprint.fingerprint()),
         "fingerprint": fingerprint.fingerprint_id(fingerprint.fingerprint()),
         "run onnx": _onnxruntime(),
+        "run ncnn": _ncnn(),
         "build": _build(),
     }
 
@@ -40,6 +42,16 @@ def _onnxruntime() -> str:
         return f"no: ONNX Runtime is installed but cannot be imported ({error})"
     available = ", ".join(onnxruntime.available_providers())
     return f"yes: {onnxruntime.ENGINE}; providers {available}"
+
+
+def _ncnn() -> str:
+    try:
+        from edgesmith.runtimes import ncnn  # noqa: PLC0415 (may be missing, as reported)
+    except ModuleNotFoundError:
+        return "no: pip install edgesmith[device-ncnn]"
+    except ImportError as error:
+        return f"no: ncnn is installed but cannot be imported ({error})"
+    return f"yes: {ncnn.ENGINE}; providers cpu"
 
 
 def _build() -> str:

@@ -48,8 +48,7 @@ class NcnnSession:
                 f"{self.contract.variant}: {ENGINE} ended with status {status}; it is out of "
                 "memory, or lacks a layer in this build: try fewer threads or another ncnn"
             )
-        # A copy: the blob's memory goes back to ncnn's allocator with the extractor.
-        return np.array(result, copy=True)[None]
+        return np.array(result)[None]
 
 
 def load(

@@ -157,8 +157,9 @@ def test_the_layer_at_fault_comes_before_those_that_it_spoils(made: Made, tmp_pa
     case = made("resnet18")
     shutil.copytree(case.variant, tmp_path / "models/int")
     quantization = ranges.read(case.variant)
+    # Steps of a third: all weights above a third of the largest are clipped.
     quantization.weights["layer3.0.conv1"] = [
-        3 * step for step in quantization.weights["layer3.0.conv1"]
+        step / 3 for step in quantization.weights["layer3.0.conv1"]
     ]
     (tmp_path / "models/int" / ranges.FILE).write_text(quantization.model_dump_json())
     artifact = tmp_path / "artifact"

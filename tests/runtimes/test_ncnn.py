@@ -61,20 +61,11 @@ def test_any_number_of_images_runs(artifact: Path, count: int) -> None:
     np.testing.assert_allclose(logits, expected, atol=1e-6)
 
 
-def test_earlier_results_stay_as_they_were(artifact: Path) -> None:
-    """ncnn reuses its memory: a result that is no copy changes with the next image."""
-    session = runtimes.load(artifact)
+def test_images_in_another_memory_order_are_read_right(artifact: Path) -> None:
     batch = normalise(images(2), SPEC)
-    first = session.run(batch[:1])
-    kept = first.copy()
-    session.run(batch[1:])
-    np.testing.assert_array_equal(first, kept)
-
-
-def test_images_that_are_a_view_of_others_are_read_right(artifact: Path) -> None:
-    batch = normalise(images(4), SPEC)
-    session = runtimes.load(artifact)
-    np.testing.assert_allclose(session.run(batch[::2]), expected_logits(batch[::2]), atol=1e-6)
+    channels_last = np.ascontiguousarray(batch.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    logits = runtimes.load(artifact).run(channels_last)
+    np.testing.assert_allclose(logits, expected_logits(batch), atol=1e-6)
 
 
 def test_session_says_what_it_runs_on(artifact: Path) -> None:
