@@ -139,7 +139,7 @@ def test_every_layer_of_a_damaged_artifact_is_ranked_and_the_fault_comes_first(
 ) -> None:
     graph = written(resnet)
     broken = next(
-        op for op in graph.operators if "layer3.0.conv1" in graph.tensor_name(op.inputs[1])
+        op for op in graph.operators if graph.tensor_name(op.outputs[0]) == "layer3.0.conv1"
     )
     quantization = graph.tensor(broken.inputs[1]).quantization
     quantization.scale = [scale * 3 for scale in quantization.scale]
