@@ -32,9 +32,9 @@ TOOLS: dict[str, tuple[str, ...]] = {
         *(*_NETWORKS, "torchao"),
         *("litert-torch", "litert-converter", "ai-edge-litert"),
     ),
-    "export-ncnn": (*_NETWORKS, "torchao", "pnnx", "ncnn"),
     "evaluate-onnx": (*_READ_IMAGES, "safetensors", "onnxruntime"),
     "export-ncnn": (*_NETWORKS, "torchao", "pnnx", "ncnn"),
+    "evaluate-tflite": (*_READ_IMAGES, "safetensors", "ai-edge-litert"),
     "evaluate-ncnn": (*_READ_IMAGES, "safetensors", "ncnn"),
     # What runs the artifact is in the fingerprint.
     "benchmark-eager": _NETWORKS,

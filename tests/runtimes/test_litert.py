@@ -17,6 +17,7 @@ from edgesmith.preprocess import normalise
 from edgesmith.runtimes import litert
 from edgesmith.runtimes import session as runtimes
 from tests.artifacts import LABELS, SPEC, expected_logits
+from tests.imports import closure, imports_of, sources
 from tests.tflite_network import network
 
 SHAPE = [1, SPEC.height, SPEC.width, 3]
@@ -111,6 +112,19 @@ def test_a_result_outlives_the_next_run(artifact: Path, images: np.ndarray) -> N
     runtimes.predict(session, images[1:2])
 
     np.testing.assert_array_equal(first, before)
+
+
+def test_the_converter_is_imported_by_the_exporting_process_alone() -> None:
+    importing = [path for path in sources() if "litert_torch" in imports_of(path)]
+    stages = [path for path in sources() if path.startswith("stages/")]
+    leading = [
+        path
+        for path in stages
+        if "litert_torch" in closure(path.removesuffix(".py").replace("/", ".")).foreign
+    ]
+
+    assert importing == ["edgesmith/formats/tflite.py"]
+    assert leading == ["stages/export_tflite.py"]
 
 
 def test_session_says_what_it_runs_on(artifact: Path) -> None:
