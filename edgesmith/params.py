@@ -209,6 +209,20 @@ class Bench(_Section):
     max_warmup_seconds: float = Field(gt=0)
 
 
+class FormatCell(_Section):
+    """A variant that becomes an artifact of a format, with what `dvc.yaml` needs to know of it."""
+
+    dataset: str
+    baseline: str
+
+
+class Formats(_Section):
+    """By format: the variants that are built in it besides ONNX, which has all."""
+
+    tflite: dict[str, FormatCell] = Field(default_factory=dict)
+    ncnn: dict[str, FormatCell] = Field(default_factory=dict)
+
+
 class Active(_Section):
     """The one cell that `dvc metrics diff` compares between revisions and experiments."""
 
@@ -236,6 +250,7 @@ class Params(_Section):
     export: Export
     runtime: Runtime
     bench: Bench
+    formats: Formats = Field(default_factory=Formats)
     eager: dict[str, Eager] = Field(default_factory=dict)
     active: Active
 
@@ -267,8 +282,26 @@ class Params(_Section):
                     f"eager.{name}.network is {pair.network}, whose step is {step}; "
                     "name a variant in single precision, such as the chain's baseline"
                 )
+        for format_name, cells in self.formats:
+            self._fit_their_variants(f"formats.{format_name}", cells)
         _known("active.variant", self.active.variant, self.variants)
         return self
+
+    def _fit_their_variants(self, where: str, cells: dict[str, FormatCell]) -> None:
+        for name, cell in cells.items():
+            _known(f"{where}.{name}", name, self.variants)
+            for key in ("dataset", "baseline"):
+                own, expected = getattr(cell, key), getattr(self.variants[name], key)
+                if own != expected:
+                    raise ValueError(
+                        f"{where}.{name}.{key} is {own!r}, but variants.{name}.{key} is "
+                        f"{expected!r}; write the same"
+                    )
+            if cell.baseline not in cells:
+                raise ValueError(
+                    f"{where}.{name}: its baseline {cell.baseline} is not in {where}, and latency "
+                    "is measured beside it; add it"
+                )
 
     def _ends_at_a_model(self, name: str) -> None:
         seen = [name]

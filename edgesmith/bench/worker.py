@@ -21,13 +21,13 @@ import base64
 import importlib
 import json
 import os
-import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from edgesmith.bench import timing
+from edgesmith.bench.memory import peak_rss_mb
 from edgesmith.errors import EdgesmithError
 
 
@@ -51,21 +51,6 @@ class Loader(Protocol):
     def load(self, folder: Path, threads: int, providers: Sequence[str], frame: bytes) -> Subject:
         """The network in `folder`, ready to run on `frame`, an encoded image."""
         ...
-
-
-def peak_rss_mb() -> float:
-    """The largest resident memory of this process so far, in 10^6 bytes.
-
-    Linux keeps `ru_maxrss` across fork and exec, so that a small worker would show its parent's
-    peak: VmHWM starts anew with the program.
-    """
-    try:
-        status = Path("/proc/self/status").read_text()
-        kibibytes = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return int(kibibytes.split()[1]) * 1024 / 1e6
-    except (OSError, StopIteration):
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def serve(commands: TextIO, answers: TextIO) -> None:

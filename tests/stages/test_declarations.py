@@ -3,8 +3,9 @@
 import ast
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, reduce
 from importlib.metadata import packages_distributions
+from operator import getitem
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,7 +100,8 @@ def _stages() -> list[Stage]:
         if "foreach" not in body:
             found.append(_stage(path, name, body))
             continue
-        entries = params[re.fullmatch(r"\$\{(\w+)\}", body["foreach"])[1]]
+        path_of = re.fullmatch(r"\$\{([\w.]+)\}", body["foreach"])[1].split(".")
+        entries = reduce(getitem, path_of, params)
         found += [_stage(path, name, body["do"], key, item) for key, item in entries.items()]
     return found
 

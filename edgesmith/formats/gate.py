@@ -1,0 +1,49 @@
+"""From a written artifact to a proven one: run it, compare it with its parent, write its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from edgesmith import contract as contracts
+from edgesmith.contract import Description
+from edgesmith.data.store import load_split
+from edgesmith.formats import parity
+from edgesmith.formats.parity import Ranking
+from edgesmith.params import Params
+from edgesmith.preprocess import UInt8Array
+from edgesmith.runtimes.session import engine, predict
+from edgesmith.tasks.classify.store import load_reference
+
+_RANKED_IMAGES = 16
+
+
+def admit(
+    artifact: Path,
+    folder: Path,
+    description: Description,
+    params: Params,
+    rank_layers: Callable[[UInt8Array], Ranking],
+) -> None:
+    """Write the contract into `folder`, which holds what will be `artifact`, if it is near enough.
+
+    Its own runtime runs it on the first images of the test split. Raises ParityError when it is
+    outside the tolerance of its precision; `rank_layers` then gets (N, H, W, 3) uint8 images.
+    """
+    model = Path("models") / description.variant
+    count = params.export.parity_images
+    data = Path("data") / params.variants[description.variant].dataset
+    test = load_split(data, "test", description.input.preprocess)
+    session = engine(folder, description).load(folder, description, params.build_threads, ["cpu"])
+    tolerance = getattr(params.tolerances, description.precision)
+    measured = parity.measure(
+        predict(session, test.images[:count]),
+        load_reference(model)["self"][:count],
+        test.labels[:count],
+        str(model),
+        tolerance,
+    )
+    images = test.images[:_RANKED_IMAGES]
+    parity.check(measured, tolerance, str(artifact), lambda: rank_layers(images))
+    contracts.write(contracts.prove(description, measured), folder)
+    print(f"{artifact}: {measured.sqnr_db} dB, agreement {measured.agreement}")
