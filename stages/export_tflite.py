@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from edgesmith.bench import cost
 from edgesmith.data.store import load_split
 from edgesmith.files import output_folder
 from edgesmith.formats import gate, tflite
 from edgesmith.formats.parity import Ranking
 from edgesmith.params import load_params
 from edgesmith.preprocess import UInt8Array
+from edgesmith.report import cost
 from stages._run import main
 
 

@@ -37,7 +37,7 @@ def test_device_side_leads_to_nothing_of_the_build_side(module: str) -> None:
 def test_lock_names_no_host_and_hashes_everything() -> None:
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     requirements = [line for line in lines if line and not line.startswith((" ", "#"))]
-    assert not [line for line in requirements if line.startswith("-")]  # options: an index would be one
+    assert not [line for line in requirements if line.startswith("-")]  # no options, no index
     assert not [line for line in lines if re.search(r"https?://| @ ", line)]
     unpinned = [line for line in requirements if not re.match(r"[\w.\[\]-]+==[^\s;]+", line)]
     assert not unpinned

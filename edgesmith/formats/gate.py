@@ -1,4 +1,4 @@
-"""From a written artifact to a proven one: run it, compare it with its parent, write its contract."""
+"""From a written artifact to a proven one: run it, compare it with its parent, sign it."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from edgesmith import contract as contracts
-from edgesmith.contract import Contract, Description
+from edgesmith.contract import Description
 from edgesmith.errors import RuntimeUnavailableError
 from edgesmith.preprocess import Float32Array, UInt8Array
 from edgesmith.runtimes.tensors import network_input
@@ -82,7 +82,7 @@ def predict(session: Session, images: UInt8Array) -> Float32Array:
     return np.concatenate(pieces)
 
 
-def engine(artifact: Path, contract: Contract) -> Engine:
+def engine(artifact: Path, contract: Description) -> Engine:
     """The module that runs the artifact's format, imported on first use."""
     if contract.format not in ENGINES:
         raise RuntimeUnavailableError(

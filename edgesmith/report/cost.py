@@ -1,4 +1,4 @@
-"""`metrics/export/<variant>.<format>.json`: what it took a process of its own to export an artifact."""
+"""`metrics/export/<variant>.<format>.json`: what an export took, in a process of its own."""
 
 from __future__ import annotations
 
