@@ -96,7 +96,7 @@ AI_EDGE = Tool(
     environment=None,
     practice="recipe `static_wi8_ai8` on the float file, calibrated through its signature; its "
     "default algorithm, and the two others that it offers for this recipe",
-    documentation="README of google-ai-edge/ai-edge-quantizer",
+    documentation="README of google-ai-edge/ai-edge-quantizer, now LiteRT Quantizer",
 )
 TOOLS = (ONNX_RUNTIME, NNCF, AI_EDGE)
 

@@ -37,7 +37,8 @@ def markdown(results: Results) -> str:
     """All groups, what was not measured, the machine and the practice followed."""
     parts = [_machine(results)]
     for group in results.groups:
-        parts += [summary(group), _graphs(group)]
+        parts += [summary(group), "What the runtime executes:", _graphs(group)]
+    parts += ["### What each tool was asked to do", practice()]
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,9 +1,9 @@
 """NNCF's `nncf.quantize` on an ONNX model.
 
 Options: `fast_bias_correction`, and `per_channel_activations`: null as it decides itself (a scale
-per channel before depthwise convolutions), or false. Preset `mixed` (symmetric weights, asymmetric activations), target
-device CPU, and every calibration image, as "Basic Quantization Flow" in OpenVINO's documentation
-has it; everything else stays at its default.
+per channel before depthwise convolutions), or false. Preset `mixed` (symmetric weights, asymmetric
+activations), target device CPU, and every calibration image, as "Basic Quantization Flow" in
+OpenVINO's documentation has it; everything else stays at its default.
 """
 
 from __future__ import annotations
