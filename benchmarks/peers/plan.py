@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import product
 from typing import Any, Literal
 
 from edgesmith.errors import ParamsError
@@ -150,25 +149,26 @@ def _onnx_runtime(arch: str, isa: str) -> Iterator[Peer]:
         "reduce_range": x86 and not _SUMS_IN_32_BITS & set(isa.split()),
         "format": "QDQ",
     }
-    for activations, calibrate in product(("QUInt8", "QInt8"), ("MinMax", "Entropy", "Percentile")):
+    tried = [(activations, "MinMax") for activations in ("QUInt8", "QInt8")]
+    # The other type would have the same levels, 128 lower: ranges are worth trying in one alone.
+    advised = "QUInt8" if x86 else "QInt8"
+    for activations, calibrate in (*tried, (advised, "Entropy"), (advised, "Percentile")):
         yield Peer(
             ONNX_RUNTIME,
             f"ort-{activations.lower()}-{calibrate.lower()}",
             f"{'U8S8' if activations == 'QUInt8' else 'S8S8'} {calibrate}",
             {**base, "activations": activations, "calibrate": calibrate},
-            default=calibrate == "MinMax" and (activations == "QUInt8") == x86,
+            default=calibrate == "MinMax" and activations == advised,
         )
     # Not for accuracy: whether the form of the graph is worth time.
-    fast = {**base, "activations": "QUInt8", "calibrate": "MinMax"}
+    fast = {**base, "activations": advised, "calibrate": "MinMax"}
     yield Peer(
         ONNX_RUNTIME,
         "ort-per-tensor",
-        "U8S8 MinMax, per tensor",
+        "default, per tensor",
         {**fast, "per_channel": False},
     )
-    yield Peer(
-        ONNX_RUNTIME, "ort-qoperator", "U8S8 MinMax, QOperator", {**fast, "format": "QOperator"}
-    )
+    yield Peer(ONNX_RUNTIME, "ort-qoperator", "default, QOperator", {**fast, "format": "QOperator"})
 
 
 def _nncf() -> Iterator[Peer]:
