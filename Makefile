@@ -43,4 +43,4 @@ lock:
 	  --python-version 3.11 --generate-hashes --no-header -o requirements.lock
 
 clean:
-	rm -rf .venv tmp models artifacts data report
+	rm -rf .venv tmp models artifacts data report benchmarks/peers/.envs benchmarks/peers/.work
