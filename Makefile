@@ -1,9 +1,10 @@
 # make repro   set up, run the pipeline, print the comparison
 # make test    set up, lint, check types, run all tests
+# make peers   our INT8 beside other quantizers' of the same weights -> docs/peers.md
 # make smoke   the same graph in a temporary copy, tiny: minutes instead of a quarter of an hour
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-.PHONY: repro test fast-test smoke lint lock clean
+.PHONY: repro test fast-test smoke peers lint lock clean
 
 repro: .venv/ready
 	dvc repro
@@ -18,6 +19,9 @@ fast-test: .venv/ready
 
 smoke: .venv/ready
 	bash scripts/smoke.sh
+
+peers: .venv/ready
+	python -m benchmarks.peers
 
 lint: .venv/ready
 	ruff check .
@@ -39,4 +43,4 @@ lock:
 	  --python-version 3.11 --generate-hashes --no-header -o requirements.lock
 
 clean:
-	rm -rf .venv tmp models artifacts data report
+	rm -rf .venv tmp models artifacts data report benchmarks/peers/.envs benchmarks/peers/.work

@@ -1,0 +1,1 @@
+"""Benchmarks against others: outside the pipeline, run by hand."""
