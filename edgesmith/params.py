@@ -142,10 +142,14 @@ class PruneVariant(_Variant):
 
 
 class QuantizeVariant(_Variant):
-    """Integer weights and activations: calibrated (ptq) or learned (qat)."""
+    """Integer weights and activations: calibrated (ptq), learned (qat), or as needed (ladder).
+
+    `max_drop` and `max_float_layers` are the ladder's: the share of the task metric that it may
+    cost, and how many layers may stay float for that.
+    """
 
     step: Literal["quantize"]
-    method: Literal["ptq", "qat"]
+    method: Literal["ptq", "qat", "ladder"]
     scheme: Literal["affine", "symmetric"] = "affine"
     observer: Literal["minmax", "percentile", "mse", "entropy"] = "mse"
     percentile: float = Field(default=99.99, gt=50, le=100)
@@ -153,6 +157,8 @@ class QuantizeVariant(_Variant):
     freeze_observers: Share = 0.6
     temperature: float = Field(default=1.0, gt=0)
     alpha: Share = 1.0
+    max_drop: Share = 0.005
+    max_float_layers: Count = 3
 
 
 class CastVariant(_Variant):
