@@ -42,8 +42,8 @@ class Dataset(_Section):
     none. A split that the source lacks is carved out of its train images, and 0 then means a fifth
     of them for test, a tenth for val. Calibration is drawn from what test and val leave of the
     train images, never equal in content to one of theirs; it may share images with train.
-    `train: null` marks a dataset that is only evaluated on: calibration is drawn first, and test
-    takes from the rest, all of it when 0.
+    `train: null` marks a dataset that is only evaluated on: calibration is drawn first, then as
+    many images as val says, and test takes from the rest, all of it when 0.
     """
 
     source: Literal["signs", "imagefolder", "cifar10", "synsets"]

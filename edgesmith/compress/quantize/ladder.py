@@ -57,11 +57,12 @@ def climb(work: Work, variant: QuantizeVariant, calibration: UInt8Array) -> Quan
 
 @dataclass(frozen=True)
 class _Standing:
-    """Weights with their ranges, and the signal-to-noise ratio that they gave."""
+    """Weights and ranges, whether biases were then corrected, and the SQNR that this gave."""
 
     weights: Weights
     ranges: dict[str, Range]
     observer: str
+    corrected: bool
     sqnr_db: float
 
 
@@ -126,6 +127,9 @@ class _Climb:
         layers = list(ranking)[: self.variant.max_float_layers]
         for number, layer in enumerate(layers, 1):
             leave_float(self.graph, [layer])
+            self._put(best.weights)
+            if best.corrected:  # for the roundings that are left
+                correct_biases(self.graph, self.calibration, self.spec)
             self._judge(f"mixed-{number}", self.graph, layer)
             yield layers[:number]
 
@@ -149,7 +153,7 @@ class _Climb:
         if correct:
             correct_biases(self.graph, self.calibration, self.spec)
         level = self._judge(name, self.graph)
-        return _Standing(self._weights(), read_ranges(self.graph), observer, level)
+        return _Standing(weights, read_ranges(self.graph), observer, correct, level)
 
     def _judge(self, name: str, graph: GraphModule, layer: str | None = None) -> float:
         """Measure a rung on the val split, and record it; the logits' SQNR in dB."""
