@@ -229,6 +229,13 @@ class Formats(_Section):
     ncnn: dict[str, FormatCell] = Field(default_factory=dict)
 
 
+class Sensitivity(_Section):
+    """A quantized variant whose layers are rounded one by one, on how many images."""
+
+    dataset: str
+    images: int = Field(default=64, gt=0)
+
+
 class Active(_Section):
     """The one cell that `dvc metrics diff` compares between revisions and experiments."""
 
@@ -257,6 +264,7 @@ class Params(_Section):
     runtime: Runtime
     bench: Bench
     formats: Formats = Field(default_factory=Formats)
+    sensitivity: dict[str, Sensitivity] = Field(default_factory=dict)
     eager: dict[str, Eager] = Field(default_factory=dict)
     active: Active
 
@@ -290,8 +298,24 @@ class Params(_Section):
                 )
         for format_name, cells in self.formats:
             self._fit_their_variants(f"formats.{format_name}", cells)
+        for name, entry in self.sensitivity.items():
+            self._is_quantized(f"sensitivity.{name}", name, entry)
         _known("active.variant", self.active.variant, self.variants)
         return self
+
+    def _is_quantized(self, where: str, name: str, entry: Sensitivity) -> None:
+        _known(where, name, self.variants)
+        variant = self.variants[name]
+        if variant.step != "quantize":
+            raise ValueError(
+                f"{where}: the step of {name} is {variant.step}; only variants of the step "
+                "quantize have layers to round"
+            )
+        if entry.dataset != variant.dataset:
+            raise ValueError(
+                f"{where}.dataset is {entry.dataset!r}, but variants.{name}.dataset is "
+                f"{variant.dataset!r}; write the same"
+            )
 
     def _fit_their_variants(self, where: str, cells: dict[str, FormatCell]) -> None:
         for name, cell in cells.items():

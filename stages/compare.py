@@ -1,6 +1,6 @@
 """All cells side by side.
 
-metrics/accuracy, metrics/bench/host, devices/host/device.json -> metrics/{strategies.json,
+metrics/{accuracy,bench/host,sensitivity}, devices/host/device.json -> metrics/{strategies.json,
 comparison.md, active.json, strategies.png}
 """
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from edgesmith import files
 from edgesmith.device import fingerprint
 from edgesmith.params import load_params
-from edgesmith.report import compare
+from edgesmith.report import compare, sensitivity
 from edgesmith.report.cells import read_cells
 from edgesmith.report.eager import read_eager
 from edgesmith.report.plot import strategies_png
@@ -24,7 +24,9 @@ def run() -> None:
     files.write_json(metrics / "strategies.json", compare.strategies(cells))
     files.write_json(metrics / "active.json", compare.active(cells, params))
     whole_way = read_eager(params.eager, metrics, device)
-    files.write_text(metrics / "comparison.md", compare.markdown(cells, params, device, whole_way))
+    text = compare.markdown(cells, params, device, whole_way)
+    layers = sensitivity.markdown(sensitivity.read_all(list(params.sensitivity)))
+    files.write_text(metrics / "comparison.md", text + layers)
     files.write_bytes(metrics / "strategies.png", strategies_png(cells))
 
 

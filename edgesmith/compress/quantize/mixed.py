@@ -57,7 +57,7 @@ def _readers(graph: GraphModule, node: Node) -> Iterator[Node]:
     for user in node.users:
         if user.target in PASS_THROUGH or isinstance(simulating(graph, user), TensorRange):
             yield from _readers(graph, user)
-        else:
+        elif user.users or user.op == "output":  # not the check of the input's shape
             yield user
 
 
