@@ -107,7 +107,7 @@ def write_params(folder: Path, **changes: dict[str, Any]) -> Params:
         "active": {"variant": "base", "format": "onnx"},
     }
     for section, change in changes.items():
-        content[section] |= change
+        content[section] = content.get(section, {}) | change
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return load_params(path)

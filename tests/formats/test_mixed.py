@@ -78,6 +78,7 @@ def test_onnx_has_no_integers_around_them(
     assert noise_of(variant, opened) > atleast
 
 
+@pytest.mark.slow
 def test_ncnn_leaves_them_as_they_are(variant: Path, tmp_path: Path) -> None:
     written = ncnn.export(variant, tmp_path)
     text = (tmp_path / ncnn.PARAM).read_text()
