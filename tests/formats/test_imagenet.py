@@ -24,7 +24,7 @@ IMAGES = ROOT.parent / "shared/data/imagenet200.tar"
 def test_integers_keep_what_the_network_knows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Measured: FP32 180 of 200; on the 152 that do not calibrate both 137, agreement 0.980."""
+    """Measured: FP32 180 of 200; on the 104 of the test split 94 and 94."""
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     (tmp_path / "shared").mkdir()
@@ -46,12 +46,12 @@ def test_integers_keep_what_the_network_knows(
     float_, integer = measured("baseline"), measured("ptq")
     net, card = store.load(Path("models/efficientnet-lite0-baseline"))
     spec = load_params().models["efficientnet-lite0"].input
-    calibration = load_split(Path("data/imagenet200"), "calibration", spec)
-    right = (predict(net, calibration.images, spec).argmax(1) == calibration.labels).sum()
+    others = [load_split(Path("data/imagenet200"), name, spec) for name in ("calibration", "val")]
+    right = sum((predict(net, s.images, spec).argmax(1) == s.labels).sum() for s in others)
     whole = (right + float_["value"] * float_["images"]) / 200
 
     assert len(card.labels) == 1000
-    assert float_["images"] + len(calibration) == 200
+    assert float_["images"] + sum(map(len, others)) == 200
     assert whole >= 0.85
     assert integer["value"] >= float_["value"] - 0.03
     assert integer["agreement_vs_parent"] >= 0.94
