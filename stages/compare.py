@@ -1,7 +1,7 @@
 """All cells side by side.
 
-metrics/{accuracy,bench/host,sensitivity}, devices/host/device.json -> metrics/{strategies.json,
-comparison.md, active.json, strategies.png}
+metrics/{accuracy,bench/host,export,sensitivity}, devices/host/device.json
+-> metrics/{strategies.json, comparison.md, active.json, strategies.png}
 """
 
 from pathlib import Path
@@ -12,6 +12,7 @@ from edgesmith.params import load_params
 from edgesmith.report import compare, sensitivity
 from edgesmith.report.cells import read_cells
 from edgesmith.report.eager import read_eager
+from edgesmith.report.formats import read_costs
 from edgesmith.report.plot import strategies_png
 from stages._run import main
 
@@ -24,9 +25,10 @@ def run() -> None:
     files.write_json(metrics / "strategies.json", compare.strategies(cells))
     files.write_json(metrics / "active.json", compare.active(cells, params))
     whole_way = read_eager(params.eager, metrics, device)
-    text = compare.markdown(cells, params, device, whole_way)
+    costs = read_costs(cells, metrics)
+    report = compare.markdown(cells, params, device, whole_way, costs)
     layers = sensitivity.markdown(sensitivity.read_all(list(params.sensitivity)))
-    files.write_text(metrics / "comparison.md", text + layers)
+    files.write_text(metrics / "comparison.md", report + layers)
     files.write_bytes(metrics / "strategies.png", strategies_png(cells))
 
 

@@ -86,11 +86,13 @@ def add_cell(
     delta: float | None = None,
     machine: str | None = None,
     noisy: bool = False,
+    format_name: str = "onnx",
+    self_right: int | None = None,
 ) -> None:
     """Accuracy (`right` of 1000 images) and latency of one invented cell."""
     record = Accuracy(
         variant=variant,
-        format="onnx",
+        format=format_name,
         precision="fp32",
         task="classify",
         metric="top1",
@@ -98,6 +100,7 @@ def add_cell(
         value_ci95=Bounds.of(wilson_interval(right, IMAGES)),
         delta_vs_baseline=delta,
         delta_ci95=None if delta is None else Bounds(low=delta - 0.01, high=delta + 0.01),
+        value_of_self=None if self_right is None else self_right / IMAGES,
         images=IMAGES,
         size_bytes=size_bytes,
         params=macs // 10,
@@ -106,12 +109,12 @@ def add_cell(
         providers="cpu",
         threads=1,
     )
-    accuracy.write(record, folder / f"metrics/accuracy/{variant}.onnx.json")
+    accuracy.write(record, folder / f"metrics/accuracy/{variant}.{format_name}.json")
     bench = Bench(
         device="host",
         fingerprint=machine or make_device().fingerprint_id,
         variant=variant,
-        format="onnx",
+        format=format_name,
         precision="fp32",
         runtime="onnxruntime 1",
         providers="cpu",
@@ -134,7 +137,7 @@ def add_cell(
         steady=True,
         noisy=noisy,
     )
-    bench_record.write(bench, folder / f"metrics/bench/host/{variant}.onnx.json")
+    bench_record.write(bench, folder / f"metrics/bench/host/{variant}.{format_name}.json")
 
 
 def add_eager(folder: Path, *, machine: str | None = None, noisy: bool = False) -> None:

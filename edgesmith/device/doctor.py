@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from importlib import metadata
 
 from edgesmith.device import fingerprint
 from edgesmith.errors import RuntimeUnavailableError
+from edgesmith.runtimes.session import ENGINES
 
 # Importable name and distribution of what the build side cannot do without.
 _BUILD = {
@@ -15,6 +17,7 @@ _BUILD = {
     "torch_pruning": "torch-pruning",
     "timm": "timm",
     "onnx": "onnx",
+    "litert_torch": "litert-torch",
     "pnnx": "pnnx",
     "ruamel.yaml": "ruamel.yaml",
     "dvc": "dvc",
@@ -27,31 +30,21 @@ def examine() -> dict[str, str]:
     return {
         "machine": fingerprint.describe(fingerprint.fingerprint()),
         "fingerprint": fingerprint.fingerprint_id(fingerprint.fingerprint()),
-        "run onnx": _onnxruntime(),
-        "run ncnn": _ncnn(),
+        **{f"run {name}": _runs(name) for name in ENGINES},
         "build": _build(),
     }
 
 
-def _onnxruntime() -> str:
+def _runs(format_name: str) -> str:
+    module, extra = ENGINES[format_name]
     try:
-        from edgesmith.runtimes import onnxruntime  # noqa: PLC0415 (may be missing, as reported)
+        # May be missing, or installed and broken: both are reported.
+        engine = importlib.import_module(f"edgesmith.runtimes.{module}")
     except ModuleNotFoundError:
-        return "no: pip install edgesmith[device-onnx]"
+        return f"no: pip install edgesmith[{extra}]"
     except (ImportError, RuntimeUnavailableError) as error:
-        return f"no: ONNX Runtime is installed but cannot be imported ({error})"
-    available = ", ".join(onnxruntime.available_providers())
-    return f"yes: {onnxruntime.ENGINE}; providers {available}"
-
-
-def _ncnn() -> str:
-    try:
-        from edgesmith.runtimes import ncnn  # noqa: PLC0415 (may be missing, as reported)
-    except ModuleNotFoundError:
-        return "no: pip install edgesmith[device-ncnn]"
-    except ImportError as error:
-        return f"no: ncnn is installed but cannot be imported ({error})"
-    return f"yes: {ncnn.ENGINE}; providers cpu"
+        return f"no: {module} is installed but cannot be imported ({error})"
+    return f"yes: {engine.ENGINE}; providers {', '.join(engine.available_providers())}"
 
 
 def _build() -> str:

@@ -54,7 +54,7 @@ def export(variant: Path, folder: Path) -> Written:
     Quantized variants are converted as floats and then rounded by `quantization.json`. Raises
     ExportError when the converter fails or a layer has no rule, ModelError for a damaged variant.
     """
-    net, card = store.load(variant)
+    net, card = store.load_folded(variant)
     spec = card.network.input
     half = card.precision == "fp16"
     # FP16 weights are exact in FP32, and pnnx rounds them back: its tracer needs a CPU's floats.

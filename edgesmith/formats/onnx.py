@@ -54,7 +54,7 @@ def trace(variant: Path, settings: Export, *, dynamic: bool) -> Traced:
     FP16 variants cast inside. Raises ExportError when a converter fails, ModelError for a damaged
     variant.
     """
-    net, card = store.load(variant)
+    net, card = store.load_folded(variant)
     spec = card.network.input
     wrapped = _HalfInside(net) if card.precision == "fp16" else net
     traced = _through_torch(wrapped.eval(), spec.height, spec.width, settings.opset, dynamic)

@@ -54,7 +54,7 @@ def convert(variant: Path) -> Converted:
     Input `input` (1, height, width, 3) float32, output `logits` (1, classes) float32. Raises
     ExportError when the converter fails, ModelError for a damaged variant.
     """
-    net, card = store.load(variant)
+    net, card = store.load_folded(variant)
     spec = card.network.input
     net = net.float().eval()
     content = _through_converter(net, spec.height, spec.width)

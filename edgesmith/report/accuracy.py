@@ -30,8 +30,9 @@ _MAX_SQNR_DB = 200.0
 class Accuracy(BaseModel):
     """`metrics/accuracy/<variant>.<format>.json`: one evaluated cell; the same keys in every file.
 
-    Shares in [0, 1]. `delta_vs_baseline` is artifact minus baseline, paired over images; keys
-    without a reference to compare with are absent.
+    Shares in [0, 1]. `delta_vs_baseline` is artifact minus baseline, paired over images; `self` is
+    the torch graph that the artifact was exported from, rounding simulated. Keys without a
+    reference to compare with are absent.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +50,7 @@ class Accuracy(BaseModel):
     agreement_vs_parent: float | None = None
     sqnr_db: float | None = None
     agreement_vs_self: float | None = None
+    value_of_self: float | None = None
     images: int = Field(gt=0)
     size_bytes: int = Field(gt=0)
     params: int = Field(ge=0)
@@ -100,6 +102,8 @@ def assess(
         record["sqnr_db"] = round(sqnr_db(logits, references["parent"]), 3)
     if "self" in references:
         record["agreement_vs_self"] = round(agreement(logits, references["self"]), 6)
+        own = references["self"].argmax(axis=1) == labels
+        record["value_of_self"] = round(float(np.mean(own)), 6)
     return Accuracy.model_validate(
         {
             "variant": contract.variant,

@@ -17,6 +17,9 @@ from edgesmith.params import Params, PruneVariant
 from edgesmith.report import eager
 from edgesmith.report.accuracy import unpaired_difference
 from edgesmith.report.cells import Cell
+from edgesmith.report.cost import Cost
+from edgesmith.report.formats import across, exports
+from edgesmith.report.markdown import table
 
 HEADERS = (
     *("variant", "format", "precision", "top-1, %", "Δ, points", "size, MB", "size ×"),
@@ -89,9 +92,13 @@ def table_rows(cells: Iterable[Cell]) -> list[tuple[str, ...]]:
 
 
 def markdown(
-    cells: Sequence[Cell], params: Params, device: Device, whole_way: Sequence[EagerBench] = ()
+    cells: Sequence[Cell],
+    params: Params,
+    device: Device,
+    whole_way: Sequence[EagerBench] = (),
+    costs: Sequence[Cost] = (),
 ) -> str:
-    """`comparison.md`: a table per baseline, how it was measured, and what the controls show."""
+    """`comparison.md`: tables, how they were measured, and what the controls show."""
     lines = ["# Comparison of strategies", ""]
     lines += ["Written by `dvc repro` from the files in `metrics/`; brackets are 95 % intervals."]
     for baseline, members in families(cells).items():
@@ -102,12 +109,14 @@ def markdown(
             f"`{dataset}`, {_span(images)} test images. Ratios and Δ are against `{baseline}` in "
             "the same format.",
             "",
-            _markdown_row(HEADERS),
-            _markdown_row("---" for _ in HEADERS),
-            *(_markdown_row(row) for row in table_rows(members)),
+            *table(HEADERS, table_rows(members)),
         ]
+    if formats := across(cells):
+        lines += ["", "## One quantization in every format", "", *formats]
     if whole_way:
         lines += ["", "## The whole way", "", *eager.sentences(whole_way, device)]
+    if taken := exports(costs, device):
+        lines += ["", "## What an export takes", "", *taken]
     lines += ["", "## How it was measured", "", *notes(cells, device)]
     sentences = [*_pruning(cells, params), *_distillation(cells, params)]
     if sentences:
@@ -329,7 +338,3 @@ def _rounded(value: float | None) -> float | None:
 def _span(values: Iterable[int]) -> str:
     low, high = min(values := sorted(values)), max(values)
     return f"{low}" if low == high else f"{low}–{high}"
-
-
-def _markdown_row(texts: Iterable[str]) -> str:
-    return f"| {' | '.join(texts)} |"

@@ -17,25 +17,30 @@ from edgesmith.report.compare import families
 def strategies_png(cells: Sequence[Cell]) -> bytes:
     """PNG of accuracy (with its 95 % interval) over p50 latency; areas follow file sizes.
 
-    Only cells measured on this machine have a place on the latency axis. The same cells give the
-    same bytes.
+    One panel per format. Only cells measured on this machine have a place on the latency axis. The
+    same cells give the same bytes.
     """
     measured = [cell for cell in cells if cell.bench]
+    panels = sorted({cell.format for cell in measured}, key=lambda name: (name != "onnx", name))
+    rows = max(1, len(panels))
     with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9}):
-        figure = Figure(figsize=(9, 5.5), dpi=110, layout="constrained")
-        axes = figure.add_subplot()
-        axes.set_xlabel("latency p50, ms (batch 1)")
-        axes.set_ylabel("top-1, % (bar: 95 % interval)")
-        axes.set_title("Accuracy and latency; area: file size")
-        axes.grid(alpha=0.3)
-        for number, (baseline, members) in enumerate(families(measured).items()):
-            _scatter(axes, members, baseline, f"C{number}")
-        if measured:
+        figure = Figure(figsize=(9, 1 + 4.5 * rows), dpi=110, layout="constrained")
+        # One scale for all: what is faster in another format lies farther left.
+        grid = figure.subplots(rows, squeeze=False, sharex=True, sharey=True)[:, 0]
+        grid[0].set_title("Accuracy and latency; area: file size")
+        grid[-1].set_xlabel("latency p50, ms (batch 1)")
+        colours = {name: f"C{number}" for number, name in enumerate(families(measured))}
+        for axes, panel in zip(grid, panels, strict=False):
+            axes.set_ylabel(f"{panel}: top-1, % (bar: 95 % interval)")
+            axes.grid(alpha=0.3)
+            for baseline, members in families([c for c in measured if c.format == panel]).items():
+                _scatter(axes, members, baseline, colours[baseline])
             axes.margins(x=0.25, y=0.12)
             axes.legend(loc="lower right", title="baseline")
-            _name(figure, axes, measured)
-        else:
-            axes.text(0.5, 0.5, "nothing was measured on this machine", ha="center")
+        for axes, panel in zip(grid, panels, strict=False):
+            _name(figure, axes, [cell for cell in measured if cell.format == panel])
+        if not measured:
+            grid[0].text(0.5, 0.5, "nothing was measured on this machine", ha="center")
         stream = io.BytesIO()
         # Without a fixed value matplotlib writes its version, and the file differs between hosts.
         figure.savefig(stream, format="png", metadata={"Software": None})
@@ -56,7 +61,6 @@ def _name(figure: Figure, axes: matplotlib.axes.Axes, cells: Sequence[Cell]) -> 
     """Names beside the points, moved up where two would cover each other."""
     figure.draw_without_rendering()  # the layout decides where the points are
     frame = axes.get_window_extent()
-    one_format = len({cell.format for cell in cells}) == 1
     taken: list[Bbox] = []
     for cell in sorted(cells, key=lambda cell: cell.accuracy.value):
         if cell.bench is None:
@@ -64,7 +68,7 @@ def _name(figure: Figure, axes: matplotlib.axes.Axes, cells: Sequence[Cell]) -> 
         point = (cell.bench.latency_ms.p50, 100 * cell.accuracy.value)
         x, y = axes.transData.transform(point)
         label = axes.annotate(
-            cell.variant if one_format else cell.name,
+            cell.variant,
             point,
             xytext=(0, 0),
             textcoords="figure pixels",

@@ -29,6 +29,11 @@ except ModuleNotFoundError as _missing:
     ENGINE = f"tflite-runtime {version('tflite-runtime')}"
 
 
+def available_providers() -> tuple[str, ...]:
+    """What a session may be asked for here, by the names of `runtime.providers`."""
+    return ("cpu",)
+
+
 class LiteRtSession:
     """One loaded network; `run` may be called any number of times, from one thread at a time."""
 

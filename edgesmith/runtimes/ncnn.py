@@ -18,6 +18,11 @@ from edgesmith.runtimes.tensors import Array
 ENGINE = f"ncnn {ncnn.__version__}"
 
 
+def available_providers() -> tuple[str, ...]:
+    """What a session may be asked for here, by the names of `runtime.providers`."""
+    return ("cpu",)
+
+
 class NcnnSession:
     """One loaded network; `run` may be called any number of times, from one thread at a time."""
 

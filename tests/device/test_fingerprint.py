@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,13 @@ def test_doctor_says_what_runs_here() -> None:
     found = doctor.examine()
     assert found["run onnx"].startswith("yes: onnxruntime")
     assert "cpu" in found["run onnx"] and "Azure" not in found["run onnx"]
+    assert found["run tflite"].startswith("yes: litert") and found["run ncnn"].startswith(
+        "yes: ncnn"
+    )
+
+
+def test_doctor_says_how_to_get_a_missing_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("edgesmith.runtimes.ncnn", "ncnn"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "ncnn", None)
+    assert doctor.examine()["run ncnn"] == "no: pip install edgesmith[device-ncnn]"

@@ -88,11 +88,26 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Conve
 
 @pytest.fixture(scope="session")
 def exported_tflite(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`chain` with `base`, `half`, `ptq` and `qat` as TFLite, by the stage; to be read only."""
+    """`chain` with `base`, `half` and `ptq` as TFLite, by the stage; to be read only."""
     folder = tmp_path_factory.mktemp("exported_tflite") / "checkout"
     shutil.copytree(chain, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for name in ("base", "half", "ptq", "qat"):
+        for name in ("base", "half", "ptq"):
             tiny.run("export_tflite", name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported_ncnn(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`chain` with `base`, `half` and `ptq` as NCNN, by the stage; to be read only."""
+    folder = tmp_path_factory.mktemp("exported_ncnn") / "checkout"
+    shutil.copytree(chain, folder)
+    before = set(folder.iterdir())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in ("base", "half", "ptq"):
+            tiny.run("export_ncnn", name)
+    # pnnx writes nine files beside the two that are wanted.
+    assert set(folder.iterdir()) - before == {folder / "artifacts", folder / "metrics"}
     return folder

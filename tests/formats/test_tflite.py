@@ -22,8 +22,8 @@ from edgesmith.runtimes import session
 from edgesmith.tasks.classify.store import load_reference, read_card
 from tests import tiny
 
-NAMES = ("base", "half", "ptq", "qat")
-PRECISIONS = {"base": "fp32", "half": "fp16", "ptq": "int8", "qat": "int8"}
+NAMES = ("base", "half", "ptq")
+PRECISIONS = {"base": "fp32", "half": "fp16", "ptq": "int8"}
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,6 @@ def test_weights_are_held_in_the_precision_of_the_variant(exported_tflite: Path)
         "base": {"float32"},
         "half": {"float16"},
         "ptq": {"int8", "int32"},
-        "qat": {"int8", "int32"},
     }
     assert size["half"] < 0.6 * size["base"] and size["ptq"] < 0.5 * size["base"]
 
@@ -101,6 +100,7 @@ def test_an_artifact_does_not_know_where_it_was_made(exported_tflite: Path, name
         assert text.encode() not in content
 
 
+@pytest.mark.slow
 def test_converting_again_gives_the_same_bytes(exported_tflite: Path, tmp_path: Path) -> None:
     variant = exported_tflite / "models/ptq"
     images = load_split(exported_tflite / "data/tints", "calibration", tiny.SPEC).images
@@ -133,6 +133,7 @@ def test_logits_that_are_all_zero_are_refused(exported_tflite: Path) -> None:
         tflite.logits_range(zeroed.pack(), tiny.noise(4), card)
 
 
+@pytest.mark.slow
 def test_an_artifact_outside_its_tolerance_is_not_written(
     exported_tflite: Path, checkout: Path
 ) -> None:
@@ -172,8 +173,8 @@ def test_a_weight_beyond_half_precision_is_named(exported_tflite: Path) -> None:
 
 
 def test_ranges_of_a_variant_are_those_of_its_tensors(exported_tflite: Path) -> None:
-    quantization = ranges.read(exported_tflite / "models/qat")
-    graph = graph_of(exported_tflite, "qat")
+    quantization = ranges.read(exported_tflite / "models/ptq")
+    graph = graph_of(exported_tflite, "ptq")
     held = {t.name.decode(): t.quantization for t in graph.subgraph.tensors}
 
     for key, values in quantization.activations.items():

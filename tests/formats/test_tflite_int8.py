@@ -25,7 +25,7 @@ from tests.formats.conftest import Converted
 LOGITS = Range(low=-4, high=4)
 
 
-@pytest.fixture(params=["resnet18", "efficientnet_lite0"])
+@pytest.fixture(params=["resnet18", pytest.param("efficientnet_lite0", marks=pytest.mark.slow)])
 def case(request: pytest.FixtureRequest, converted: Callable[[str], Converted]) -> Converted:
     return converted(request.param)
 
@@ -95,6 +95,7 @@ def test_pooling_and_padding_keep_the_scale_of_their_input(case: Converted) -> N
         assert before.quantization.zeroPoint == after.quantization.zeroPoint
 
 
+@pytest.mark.slow
 def test_same_padding_of_lite_models_is_part_of_the_convolutions(
     converted: Callable[[str], Converted],
 ) -> None:

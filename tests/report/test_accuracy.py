@@ -80,7 +80,7 @@ def test_record_holds_every_comparison_with_a_reference(artifact: Path, tmp_path
     )
     assert record.value == 0.75
     assert record.delta_vs_baseline == -0.25
-    assert record.agreement_vs_self == 1
+    assert record.agreement_vs_self == 1 and record.value_of_self == 0.75
     assert record.agreement_vs_parent == 0.75
     assert record.images == 4
     assert record.size_bytes == (artifact / "model.onnx").stat().st_size

@@ -18,6 +18,7 @@ from edgesmith.params import Params, load_params
 from tests.imports import ROOT
 
 PROBE = "devices/host/dvc.yaml:probe"
+FORMATS = ("onnx", "tflite", "ncnn")
 ONNX, BENCH = "pipelines/onnx/dvc.yaml", "devices/host/onnx/dvc.yaml"
 RESUME = ROOT / "tests/stages/resume.yaml"
 _RAN = re.compile(r"^(?:Running stage '(.+)':|Stage '(.+)' is cached)", re.MULTILINE)
@@ -42,6 +43,15 @@ class Pipeline:
     def params(self) -> Params:
         """The parameters as they are now."""
         return load_params(self.path / "params.yaml")
+
+    def cells(self) -> dict[str, set[str]]:
+        """The variants of each format."""
+        formats = self.params.formats
+        return {
+            "onnx": set(self.params.variants),
+            "tflite": set(formats.tflite),
+            "ncnn": set(formats.ncnn),
+        }
 
     def set_up(self, *, build: bool) -> None:
         """Copy the working tree by scripts/smoke.sh, which then also builds all of it."""
@@ -115,11 +125,18 @@ class Pipeline:
     def hashes(self) -> dict[str, dict[str, str]]:
         """Hash of every output by stage, as dvc.lock has it; not of what was measured."""
         found = {}
-        for file in ("dvc.yaml", ONNX):
-            lock = yaml.safe_load((self.path / file).with_suffix(".lock").read_text())
+        for file in ("dvc.yaml", *(f"pipelines/{name}/dvc.yaml" for name in FORMATS)):
+            path = (self.path / file).with_suffix(".lock")
+            if not path.is_file():
+                continue  # nothing of it ran yet
+            lock = yaml.safe_load(path.read_text())
             for stage, body in lock["stages"].items():
                 name = stage if file == "dvc.yaml" else f"{file}:{stage}"
-                found[name] = {out["path"]: out["md5"] for out in body.get("outs", [])}
+                found[name] = {
+                    out["path"]: out["md5"]
+                    for out in body.get("outs", [])
+                    if not out["path"].startswith("metrics/export/")
+                }
         return found
 
     def _call(self, command: Sequence[str], cwd: Path | None = None) -> str:

@@ -38,18 +38,38 @@ def _cells(group: str, variants: set[str]) -> set[str]:
     return {f"{group}@{variant}" for variant in variants}
 
 
+def _exports(cells: dict[str, set[str]]) -> set[str]:
+    """The stages that write and evaluate artifacts, by format the variants."""
+    return {
+        f"pipelines/{name}/dvc.yaml:{stage}@{variant}"
+        for name, variants in cells.items()
+        for variant in variants
+        for stage in ("export", "evaluate")
+    }
+
+
+def _benchmarks(cells: dict[str, set[str]]) -> set[str]:
+    return {
+        f"devices/host/{name}/dvc.yaml:benchmark@{variant}"
+        for name, variants in cells.items()
+        for variant in variants
+    }
+
+
 def test_every_cell_is_measured_and_has_its_row(built: Pipeline) -> None:
     metrics, params = built.path / "metrics", built.params
     rows = json.loads((metrics / "strategies.json").read_text())
-    assert set(rows) == {f"{variant}.onnx" for variant in params.variants}
+    cells = {(name, variant) for name, found in built.cells().items() for variant in found}
+    assert set(rows) == {f"{variant}.{name}" for name, variant in cells}
     assert all("speedup" in row and "accuracy" in row for row in rows.values())
     table = (metrics / "comparison.md").read_text()
-    for variant in params.variants:
-        assert (metrics / f"accuracy/{variant}.onnx.json").is_file()
-        assert (metrics / f"bench/host/{variant}.onnx.json").is_file()
-        assert f"| {variant} | onnx |" in table
-        for target in ("onnx", "onnx-trt"):
-            built.edgesmith("verify", f"artifacts/{variant}/{target}")
+    for name, variant in cells:
+        assert (metrics / f"accuracy/{variant}.{name}.json").is_file()
+        assert (metrics / f"bench/host/{variant}.{name}.json").is_file()
+        assert (metrics / f"export/{variant}.{name}.json").is_file()
+        assert f"| {variant} | {name} |" in table
+    for contract in (built.path / "artifacts").glob("*/*/contract.json"):
+        built.edgesmith("verify", str(contract.parent))
     assert "PyTorch eager FP32 → ONNX Runtime INT8: **" in table
     active = json.loads((metrics / "active.json").read_text())
     assert active["variant"] == params.active.variant
@@ -73,7 +93,14 @@ def test_edit_reaches_the_stages_that_read_it_and_no_other(copy: Pipeline) -> No
     pruned = {name for name, step in steps.items() if step == "prune"}
     for file, line, expected in (
         ("params.yaml", "# a comment", set()),
-        ("edgesmith/formats/onnx.py", "# a comment", _cells(f"{ONNX}:export", set(variants))),
+        *(
+            (
+                f"edgesmith/formats/{name}.py",
+                "# a comment",
+                _cells(f"pipelines/{name}/dvc.yaml:export", found),
+            )
+            for name, found in copy.cells().items()
+        ),
         ("edgesmith/compress/prune/step.py", "# a comment", _cells("build", pruned)),
     ):
         original = (copy.path / file).read_bytes()
@@ -97,11 +124,12 @@ def test_parameter_of_one_variant_rebuilds_it_and_what_descends_from_it(copy: Pi
             affected.add(name)
     assert affected == {PRUNED, LEARNED}
     compared = {key for key, pair in copy.params.eager.items() if pair.artifact in affected}
+    cells = {name: found & affected for name, found in copy.cells().items()}
     assert copy.repro() == {
         PROBE,
-        *(stage for group in ("build", f"{ONNX}:export") for stage in _cells(group, affected)),
-        *_cells(f"{ONNX}:evaluate", affected),
-        *_cells(f"{BENCH}:benchmark", affected),
+        *_cells("build", affected),
+        *_exports(cells),
+        *_benchmarks(cells),
         *_cells(f"{BENCH}:benchmark-eager", compared),
         "compare",
     }
@@ -185,16 +213,15 @@ def test_another_machine_measures_for_itself(copy: Pipeline) -> None:
     os.sched_setaffinity(0, {min(usable)})
     try:
         copy.repro("--single-item", PROBE)
-        variants = set(copy.params.variants)
         assert copy.changed() == {
-            *_cells(f"{BENCH}:benchmark", variants),
+            *_benchmarks(copy.cells()),
             *_cells(f"{BENCH}:benchmark-eager", set(copy.params.eager)),
             "compare",
         }
         # Nothing measured here yet: the other machine's figures are not shown as this one's.
         copy.repro("--single-item", "compare")
         table = (copy.path / "metrics/comparison.md").read_text()
-        assert table.count(f"| other machine ({here}) |") == len(variants)
+        assert table.count(f"| other machine ({here}) |") == sum(map(len, copy.cells().values()))
         assert "**" not in table.split("## The whole way")[1].split("##")[0]
         assert "speedup" not in (copy.path / "metrics/strategies.json").read_text()
         copy.repro("--single-item", f"{BENCH}:benchmark@{TRAINED}")

@@ -121,6 +121,18 @@ def load(folder: Path) -> tuple[nn.Module, Card]:
     return net.eval(), card
 
 
+def load_folded(folder: Path) -> tuple[nn.Module, Card]:
+    """`load`, with batch normalisation in the convolutions: what exporters convert, and sooner.
+
+    A third of the operators of MobileNetV2 are normalisations, and converters take each apart.
+    """
+    net, card = load(folder)
+    if not card.batch_norm_folded:
+        spec = card.network.input
+        fold_batch_norm(net, conv_norm_pairs(net, spec.height, spec.width))
+    return net, card
+
+
 def save_reference(folder: Path, logits: dict[str, npt.NDArray[np.float32]]) -> None:
     """Write the logits on the test split (N, classes) of `self`, `parent` and `baseline`."""
     files.write_bytes(folder / REFERENCE, safetensors.numpy.save(dict(sorted(logits.items()))))
