@@ -29,6 +29,10 @@ class ParityError(EdgesmithError):
     """An artifact differs from its parent by more than `params.yaml: tolerances` allows."""
 
 
+class QuantizeError(EdgesmithError):
+    """Integers cost a variant more of its accuracy than it allows."""
+
+
 class ContractError(EdgesmithError):
     """An artifact's `contract.json` is missing, of another version, or does not match its files."""
 

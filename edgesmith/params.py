@@ -42,8 +42,8 @@ class Dataset(_Section):
     none. A split that the source lacks is carved out of its train images, and 0 then means a fifth
     of them for test, a tenth for val. Calibration is drawn from what test and val leave of the
     train images, never equal in content to one of theirs; it may share images with train.
-    `train: null` marks a dataset that is only evaluated on: calibration is drawn first, and test
-    takes from the rest, all of it when 0.
+    `train: null` marks a dataset that is only evaluated on: calibration is drawn first, then as
+    many images as val says, and test takes from the rest, all of it when 0.
     """
 
     source: Literal["signs", "imagefolder", "cifar10", "synsets"]
@@ -142,10 +142,14 @@ class PruneVariant(_Variant):
 
 
 class QuantizeVariant(_Variant):
-    """Integer weights and activations: calibrated (ptq) or learned (qat)."""
+    """Integer weights and activations: calibrated (ptq), learned (qat), or as needed (ladder).
+
+    `max_drop` and `max_float_layers` are the ladder's: the share of the task metric that it may
+    cost, and how many layers may stay float for that.
+    """
 
     step: Literal["quantize"]
-    method: Literal["ptq", "qat"]
+    method: Literal["ptq", "qat", "ladder"]
     scheme: Literal["affine", "symmetric"] = "affine"
     observer: Literal["minmax", "percentile", "mse", "entropy"] = "mse"
     percentile: float = Field(default=99.99, gt=50, le=100)
@@ -153,6 +157,8 @@ class QuantizeVariant(_Variant):
     freeze_observers: Share = 0.6
     temperature: float = Field(default=1.0, gt=0)
     alpha: Share = 1.0
+    max_drop: Share = 0.005
+    max_float_layers: Count = 3
 
 
 class CastVariant(_Variant):
@@ -223,6 +229,13 @@ class Formats(_Section):
     ncnn: dict[str, FormatCell] = Field(default_factory=dict)
 
 
+class Sensitivity(_Section):
+    """A quantized variant whose layers are rounded one by one, on how many images."""
+
+    dataset: str
+    images: int = Field(default=64, gt=0)
+
+
 class Active(_Section):
     """The one cell that `dvc metrics diff` compares between revisions and experiments."""
 
@@ -251,6 +264,7 @@ class Params(_Section):
     runtime: Runtime
     bench: Bench
     formats: Formats = Field(default_factory=Formats)
+    sensitivity: dict[str, Sensitivity] = Field(default_factory=dict)
     eager: dict[str, Eager] = Field(default_factory=dict)
     active: Active
 
@@ -284,8 +298,24 @@ class Params(_Section):
                 )
         for format_name, cells in self.formats:
             self._fit_their_variants(f"formats.{format_name}", cells)
+        for name, entry in self.sensitivity.items():
+            self._is_quantized(f"sensitivity.{name}", name, entry)
         _known("active.variant", self.active.variant, self.variants)
         return self
+
+    def _is_quantized(self, where: str, name: str, entry: Sensitivity) -> None:
+        _known(where, name, self.variants)
+        variant = self.variants[name]
+        if variant.step != "quantize":
+            raise ValueError(
+                f"{where}: the step of {name} is {variant.step}; only variants of the step "
+                "quantize have layers to round"
+            )
+        if entry.dataset != variant.dataset:
+            raise ValueError(
+                f"{where}.dataset is {entry.dataset!r}, but variants.{name}.dataset is "
+                f"{variant.dataset!r}; write the same"
+            )
 
     def _fit_their_variants(self, where: str, cells: dict[str, FormatCell]) -> None:
         for name, cell in cells.items():

@@ -38,6 +38,7 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "evaluate-ncnn": (*_READ_IMAGES, "safetensors", "ncnn"),
     # What runs the artifact is in the fingerprint.
     "benchmark-eager": _NETWORKS,
+    "sensitivity": (*_NETWORKS, "torchao", "matplotlib"),
     "compare": ("matplotlib", "numpy"),
 }
 

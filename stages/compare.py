@@ -1,6 +1,6 @@
 """All cells side by side.
 
-metrics/{accuracy,bench/host,export}, devices/host/device.json
+metrics/{accuracy,bench/host,export,sensitivity}, devices/host/device.json
 -> metrics/{strategies.json, comparison.md, active.json, strategies.png}
 """
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from edgesmith import files
 from edgesmith.device import fingerprint
 from edgesmith.params import load_params
-from edgesmith.report import compare
+from edgesmith.report import compare, sensitivity
 from edgesmith.report.cells import read_cells
 from edgesmith.report.eager import read_eager
 from edgesmith.report.formats import read_costs
@@ -27,7 +27,8 @@ def run() -> None:
     whole_way = read_eager(params.eager, metrics, device)
     costs = read_costs(cells, metrics)
     report = compare.markdown(cells, params, device, whole_way, costs)
-    files.write_text(metrics / "comparison.md", report)
+    layers = sensitivity.markdown(sensitivity.read_all(list(params.sensitivity)))
+    files.write_text(metrics / "comparison.md", report + layers)
     files.write_bytes(metrics / "strategies.png", strategies_png(cells))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def write_params(folder: Path, **changes: dict[str, Any]) -> Params:
         "active": {"variant": "base", "format": "onnx"},
     }
     for section, change in changes.items():
-        content[section] |= change
+        content[section] = content.get(section, {}) | change
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return load_params(path)
@@ -167,11 +168,11 @@ def network(architecture: str) -> tuple[nn.Module, Model]:
     return net.eval(), model
 
 
-def store_quantized(folder: Path, architecture: str) -> None:
+def store_quantized(folder: Path, architecture: str, float_layers: Sequence[str] = ()) -> None:
     """Store an untrained network of any architecture with ranges of a few images of nothing."""
     net, model = network(architecture)
     fold_batch_norm(net, conv_norm_pairs(net, SIZE, SIZE))
-    graph = simulate(net, SPEC, "affine")
+    graph = simulate(net, SPEC, "affine", float_layers)
     calibrate(graph, noise(8), SPEC, "minmax", 100)
     card = store.Card(
         name="int",
@@ -180,7 +181,7 @@ def store_quantized(folder: Path, architecture: str) -> None:
         labels=LABELS,
         layers=store.layers_of(net),
         batch_norm_folded=True,
-        precision="int8",
+        precision="mixed" if float_layers else "int8",
         parent=None,
         parent_sha256=None,
         step="quantize",
@@ -195,6 +196,7 @@ def store_quantized(folder: Path, architecture: str) -> None:
         images=8,
         activations=read_ranges(graph),
         weights=read_weight_scales(graph),
+        float_layers=list(float_layers),
     )
     store.save(folder, net, card)
     store.save_reference(folder, {"self": predict(graph, noise(8), SPEC)})

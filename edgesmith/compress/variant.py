@@ -117,7 +117,7 @@ class Work:
         *,
         simulated: nn.Module | None = None,
         batch_norm_folded: bool = False,
-        precision: Literal["fp32", "fp16", "int8"] = "fp32",
+        precision: Literal["fp32", "fp16", "int8", "mixed"] = "fp32",
         write_more: Callable[[Path], None] | None = None,
     ) -> None:
         """Store the child: weights, card and logits on the test split; drop the checkpoints.

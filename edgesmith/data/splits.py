@@ -96,11 +96,17 @@ def _for_evaluation_alone(own: dict[str, _Pool], rule: Dataset, key: str) -> dic
     seen = frozenset(_digest(entry) for entry in calibration)
     whole = own["test"] if len(own["test"]) else pool
     rest = _Pool([[e for e in entries if _digest(e) not in seen] for entries in whole.classes])
+    val: list[Entry] = []
+    if rule.val:
+        _refuse_more(f"{key}.val", rule.val, len(rest), "left after calibration")
+        val, rest = rest.take(rule.val)
     if not len(rest):
-        raise DataError(f"params.yaml: {key}.calibration leaves no image for test; lower it")
+        raise DataError(
+            f"params.yaml: {key}: calibration and val leave no image for test; lower them"
+        )
     count = rule.test or len(rest)
-    _refuse_more(f"{key}.test", count, len(rest), "left after calibration")
-    return {"train": [], "val": [], "test": rest.take(count)[0], "calibration": calibration}
+    _refuse_more(f"{key}.test", count, len(rest), "left after calibration and val")
+    return {"train": [], "val": val, "test": rest.take(count)[0], "calibration": calibration}
 
 
 def _calibration(pool: _Pool, rule: Dataset, key: str, seen: frozenset[str]) -> list[Entry]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -58,7 +59,7 @@ def export(variant: Path, folder: Path) -> Written:
     half = card.precision == "fp16"
     # FP16 weights are exact in FP32, and pnnx rounds them back: its tracer needs a CPU's floats.
     _convert(net.float().eval(), spec.height, spec.width, folder, half=half)
-    blobs = _to_integers(variant, net, card, folder) if card.precision == "int8" else {}
+    blobs = _to_integers(variant, net, card, folder) if card.precision in {"int8", "mixed"} else {}
     described = Description(
         task=card.task,
         variant=card.name,
@@ -141,18 +142,33 @@ def _to_integers(variant: Path, net: nn.Module, card: store.Card, folder: Path) 
     keys = simulation.input_keys(simulate(net, card.network.input, quantization.scheme))
     model = models.read(folder / PARAM, folder / BINARY)
     matched = ncnn_keys.match(model, net, list(keys))
+    matched = {
+        name: layer for name, layer in matched.items() if layer not in quantization.float_layers
+    }
     scales = ncnn_keys.scales(quantization, matched, keys)
-    models.write(quantize(model, scales), folder / PARAM, folder / BINARY)
+    rounded = quantize(model, scales, _others(model, matched))
+    models.write(rounded, folder / PARAM, folder / BINARY)
     return _blobs(model, {name: keys[layer] for name, layer in matched.items()}, scales)
+
+
+def _others(model: models.Model, matched: Mapping[str, str]) -> set[str]:
+    """NCNN layers with weights that stay float."""
+    return {layer.name for layer in model.weighted()} - matched.keys()
 
 
 def _blobs(model: models.Model, keys: dict[str, str], scales: dict[str, Scales]) -> dict[str, Blob]:
     """Where the tensor of each range key is, for the keys that integer layers read."""
     readers = model.readers()
-    rounded = {layer.tops[0] for layer in model.layers if requantized_to(layer, readers)}
+    rounded = {
+        layer.tops[0]
+        for layer in model.layers
+        if (to := requantized_to(layer, readers)) and {layer.name, to.name} <= scales.keys()
+    }
     made_by = {name: layer for layer in model.layers for name in layer.tops}
     found: dict[str, Blob] = {}
     for layer in model.weighted():
+        if layer.name not in scales:
+            continue
         name = layer.bottoms[0]
         while made_by[name].kind in _PASS_THROUGH:
             name = made_by[name].bottoms[0]

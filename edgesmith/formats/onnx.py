@@ -24,6 +24,7 @@ from edgesmith.params import Export
 from edgesmith.tasks.classify import store
 
 FILE = "model.onnx"
+_INTEGER = {"int8", "mixed"}
 Target = Literal["onnxruntime", "tensorrt"]
 
 
@@ -65,7 +66,7 @@ def write(traced: Traced, folder: Path, target: Target) -> Written:
     card, spec, dynamic = traced.card, traced.card.network.input, traced.dynamic
     model = onnx.ModelProto()
     model.CopyFrom(traced.model)
-    if card.precision == "int8":
+    if card.precision in _INTEGER:
         scheme: qdq.Scheme = "affine" if target == "onnxruntime" else "symmetric"
         model = qdq.insert(model, traced.keys, ranges.read(traced.variant), scheme)
     _finish(model, card)
@@ -102,7 +103,7 @@ def write(traced: Traced, folder: Path, target: Target) -> Written:
         macs=card.macs,
         tools={name: version(name) for name in ("torch", "onnx", "onnxscript", "onnxslim")},
     )
-    layers = qdq.layer_outputs(model, traced.keys) if card.precision == "int8" else {}
+    layers = qdq.layer_outputs(model, traced.keys) if card.precision in _INTEGER else {}
     return Written(described, layers)
 
 

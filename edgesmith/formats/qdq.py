@@ -104,7 +104,8 @@ class _Inserter:
                 self.users.setdefault(name, []).append(node)
         ranges = self._ranges_of_values()
         source = self.graph.input[0].name
-        self._quantize_value(source, ranges[source])
+        if source in ranges:
+            self._quantize_value(source, ranges[source])
         for node in self.graph.node:
             self._rewrite(node, ranges)
         missing = sorted(self.quantization.activations.keys() - self.used)
@@ -124,7 +125,7 @@ class _Inserter:
             last = value
             while (user := self._only_user(last)) is not None and user.op_type in _FUSED:
                 last = user.output[0]
-            if last in self.outputs:
+            if last in self.outputs or self._is_only_read_in_float(last):
                 continue
             if key not in self.quantization.activations:
                 raise ExportError(
@@ -139,6 +140,17 @@ class _Inserter:
         users = self.users.get(value, [])
         return users[0] if len(users) == 1 and value not in self.outputs else None
 
+    def _is_only_read_in_float(self, value: str) -> bool:
+        """Whether all that computes with a value are layers that stay float."""
+        users = self.users.get(value, [])
+        for user in users:
+            if user.op_type in _PASS_THROUGH:
+                if not self._is_only_read_in_float(user.output[0]):
+                    return False
+            elif self.keys.get(user.output[0]) not in self.quantization.float_layers:
+                return False
+        return bool(users) and value not in self.outputs
+
     def _rewrite(self, node: onnx.NodeProto, ranges: dict[str, Range]) -> None:
         known = _WEIGHTED | _FUSED | _PASS_THROUGH | _OTHERS.keys()
         if node.op_type not in known:
@@ -146,7 +158,8 @@ class _Inserter:
                 f"node {node.name} ({node.op_type}): no rule to quantize it; "
                 "leave this variant unquantized or add a rule to formats/qdq.py"
             )
-        if node.op_type in _WEIGHTED:
+        layer = self.keys.get(node.output[0])
+        if node.op_type in _WEIGHTED and layer not in self.quantization.float_layers:
             self._quantize_weights(node)
         passed = self.quantized.get(node.input[0]) if node.op_type in _PASS_THROUGH else None
         for index, name in enumerate(node.input):

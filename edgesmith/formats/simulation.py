@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
-from torch.fx import GraphModule, Node
+from torch.fx import GraphModule
 
 from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.fake import PerChannelWeight, TensorRange
 from edgesmith.compress.quantize.graph import give_ranges, simulate, tensor_ranges
+from edgesmith.compress.quantize.mixed import simulating
 from edgesmith.errors import ModelError
 from edgesmith.preprocess import Float32Array, UInt8Array, normalise
 from edgesmith.report.accuracy import sqnr_db
@@ -29,7 +29,7 @@ def rank(variant: Path, images: UInt8Array, execute: Execute) -> list[tuple[str,
     """
     net, card = store.load(variant)
     quantization = ranges.read(variant)
-    graph = simulate(net, card.network.input, quantization.scheme)
+    graph = simulate(net, card.network.input, quantization.scheme, quantization.float_layers)
     give_ranges(graph, quantization.activations)
     expected: dict[str, Float32Array] = {}
     for key, tensor in tensor_ranges(graph).items():
@@ -62,10 +62,10 @@ def input_keys(graph: GraphModule) -> dict[str, str]:
     """
     found = {}
     for node in graph.graph.nodes:
-        weight = _simulating(graph, node.args[1]) if len(node.args) > 1 else None
+        weight = simulating(graph, node.args[1]) if len(node.args) > 1 else None
         if not isinstance(weight, PerChannelWeight):
             continue
-        source = _simulating(graph, node.args[0])
+        source = simulating(graph, node.args[0])
         if not isinstance(source, TensorRange):
             raise ModelError(
                 f"layer {weight.key}: the graph does not quantize what it reads; add a rule to "
@@ -73,10 +73,3 @@ def input_keys(graph: GraphModule) -> dict[str, str]:
             )
         found[weight.key] = source.key
     return found
-
-
-def _simulating(graph: GraphModule, node: object) -> nn.Module | None:
-    """The module that makes this value of the graph; None where no module does."""
-    if isinstance(node, Node) and node.op == "call_module":
-        return graph.get_submodule(str(node.target))
-    return None

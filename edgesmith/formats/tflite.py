@@ -75,7 +75,7 @@ def write(
     card = converted.card
     graph = _named(converted)
     rendered: Rendered | None = None
-    if card.precision == "int8":
+    if card.precision in {"int8", "mixed"}:
         quantization = ranges.read(converted.variant)
         logits = logits_range(converted.content, images, card)
         rendered = tflite_int8.render(graph, converted.state, quantization, logits, interface)
@@ -191,19 +191,19 @@ def _describe(
         input=Input(
             name=INPUT,
             layout="NHWC",
-            dtype=interface if rendered else "float32",
+            dtype=interface if rendered and rendered.input else "float32",
             shape=[1, spec.height, spec.width, 3],
             preprocess=spec,
-            quantization=_contract(rendered.input) if rendered else None,
+            quantization=_contract(rendered.input) if rendered and rendered.input else None,
         ),
         outputs=[
             Output(
                 name=OUTPUT,
                 meaning="logits",
-                dtype=interface if rendered else "float32",
+                dtype=interface if rendered and rendered.logits else "float32",
                 shape=[1, len(card.labels)],
                 decode="softmax",
-                quantization=_contract(rendered.logits) if rendered else None,
+                quantization=_contract(rendered.logits) if rendered and rendered.logits else None,
             )
         ],
         files=contracts.describe_files(folder),

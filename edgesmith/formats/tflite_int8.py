@@ -16,13 +16,11 @@ from ai_edge_litert.interpreter import Interpreter
 
 from edgesmith.compress.quantize.ranges import Quantization, Range
 from edgesmith.errors import ExportError
-from edgesmith.formats import tflite_keys
+from edgesmith.formats import tflite_keys, tflite_mixed
 from edgesmith.formats.tflite_graph import Array, Graph
 
 Interface = Literal["int8", "uint8"]
 
-# Axis of the output channels in an operator's weights.
-_CHANNELS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 # First versions of the kernels that take int8 (tensorflow/lite/tools/versioning/op_version.cc).
 _VERSIONS = {
     "CONV_2D": 3,
@@ -48,11 +46,11 @@ class Scale:
 
 @dataclass(frozen=True)
 class Rendered:
-    """An integer .tflite file, and how its input and logits are read."""
+    """An integer .tflite file, and how its input and logits are read; None: they are float32."""
 
     content: bytes
-    input: Scale
-    logits: Scale
+    input: Scale | None
+    logits: Scale | None
 
 
 def render(
@@ -62,7 +60,7 @@ def render(
     logits: Range,
     interface: Interface,
 ) -> Rendered:
-    """The float `graph`, which is changed, with int8 tensors throughout.
+    """The float `graph`, which is changed, with int8 tensors but around `float_layers`.
 
     `logits` is the range of the output, for which `quantization` has none: integer kernels need
     one. With `interface` uint8 the input and the logits are the same levels shifted by 128. Every
@@ -70,45 +68,35 @@ def render(
     range, scale or rule, or whose numbers the written file does not have.
     """
     keys = tflite_keys.range_keys(graph, state, quantization)
-    ranges = {**quantization.activations, **{_logits_layer(quantization): logits}}
-    lacking = [key for key in keys.values() if key not in ranges]
-    if lacking:
-        raise ExportError(
-            f"{graph.name}: layer {lacking[0]}: quantization.json has no range for it; "
-            "rebuild the variant: `dvc repro`"
-        )
+    ranges = dict(quantization.activations)
+    if keys[graph.output] not in quantization.float_layers:
+        ranges[keys[graph.output]] = logits
+    in_float = tflite_mixed.float_operators(graph, keys, ranges.keys(), quantization)
     scales = {key: _scale(values, quantization) for key, values in ranges.items()}
+    integer: list[str] = []
     for operator in graph.operators:
         kind = graph.kind(operator)
+        if id(operator) in in_float:
+            continue
         if kind in tflite_keys.WEIGHTED:
+            integer.append(keys[int(operator.outputs[0])])
             _quantize_parameters(graph, operator, keys, scales, quantization)
         if kind == "PADV2":
             _quantize_padding(graph, operator, scales[keys[int(operator.inputs[0])]])
         graph.require_version(operator, _VERSIONS.get(kind, 1))
-    _quantize_activations(graph, keys, scales)
+    rounded = {index: key for index, key in keys.items() if key in scales}
+    _quantize_activations(graph, rounded, scales)
+    tflite_mixed.convert(graph, in_float, keys, rounded, quantization)
+    ends = [scales.get(keys[index]) for index in (graph.input, graph.output)]
     if interface == "uint8":
         _shift_interface(graph)
-    expected = {graph.tensor_name(index): scales[key] for index, key in keys.items()}
+    expected = {graph.tensor_name(index): scales[key] for index, key in rounded.items()}
     content = graph.pack()
-    _verify(content, expected, quantization, graph.name)
+    weights = {layer: quantization.weights[layer] for layer in integer}
+    _verify(content, expected, weights, graph.name)
     shift = 128 if interface == "uint8" else 0
-    first, last = scales["input"], scales[_logits_layer(quantization)]
-    return Rendered(
-        content,
-        Scale(first.scale, first.zero_point + shift),
-        Scale(last.scale, last.zero_point + shift),
-    )
-
-
-def _logits_layer(quantization: Quantization) -> str:
-    found = [layer for layer in quantization.weights if layer not in quantization.activations]
-    if len(found) != 1:
-        raise ExportError(
-            f"quantization.json: {len(found)} layers have weights and no range "
-            f"({', '.join(found[:3])}); the layer of the logits alone may; "
-            "rebuild the variant: `dvc repro`"
-        )
-    return found[0]
+    first, last = (end and Scale(end.scale, end.zero_point + shift) for end in ends)
+    return Rendered(content, first, last)
 
 
 def _scale(values: Range, quantization: Quantization) -> Scale:
@@ -127,7 +115,7 @@ def _quantize_parameters(
     quantization: Quantization,
 ) -> None:
     """New tensors for weights and biases: the converter shares equal ones between layers."""
-    layer, axis = keys[int(operator.outputs[0])], _CHANNELS[graph.kind(operator)]
+    layer, axis = keys[int(operator.outputs[0])], tflite_mixed.CHANNELS[graph.kind(operator)]
     weight = graph.constant(int(operator.inputs[1]))
     steps = np.array(quantization.weights[layer], np.float32)
     if weight is None or len(steps) != weight.shape[axis]:
@@ -185,6 +173,8 @@ def _shift_interface(graph: Graph) -> None:
     for end in ("input", "output"):
         inside = getattr(graph, end)
         tensor = graph.tensor(inside)
+        if graph.dtype(inside) != "int8":
+            continue
         (scale,), (zero_point,) = tensor.quantization.scale, tensor.quantization.zeroPoint
         outside = graph.add_tensor(graph.tensor_name(inside), "uint8", graph.shape(inside))
         graph.tensor(outside).quantization = _parameters(
@@ -212,7 +202,10 @@ def _parameters(scales: Array, zero_points: Array, axis: int = 0) -> Any:
 
 
 def _verify(
-    content: bytes, expected: Mapping[str, Scale], quantization: Quantization, name: str
+    content: bytes,
+    expected: Mapping[str, Scale],
+    weights: Mapping[str, list[float]],
+    name: str,
 ) -> None:
     """What LiteRT reads in the written file must be what `quantization.json` says."""
     details = Interpreter(model_content=content).get_tensor_details()
@@ -229,6 +222,6 @@ def _verify(
 
     for tensor, scale in expected.items():
         require(tensor, [scale.scale], [scale.zero_point])
-    for layer, steps in quantization.weights.items():
+    for layer, steps in weights.items():
         single = np.array(steps, np.float32).tolist()
         require(f"{layer}.weight", single, [0] * len(single))

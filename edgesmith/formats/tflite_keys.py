@@ -38,7 +38,7 @@ def range_keys(graph: Graph, state: Mapping[str, Array], quantization: Quantizat
     is listed too, under its path. Raises ExportError naming the layer that cannot be found, or the
     operator that has no integer rule.
     """
-    waiting = list(quantization.weights)
+    waiting = [*quantization.weights, *quantization.float_layers]
     for layer in waiting:
         if f"{layer.partition('#')[0]}.weight" not in state:
             raise ExportError(
@@ -56,7 +56,7 @@ def range_keys(graph: Graph, state: Mapping[str, Array], quantization: Quantizat
             waiting.remove(layer)
             keys[output] = layer
         elif kind == "ADD" and all(int(index) in keys for index in operator.inputs):
-            keys[output] = _addition(graph, operator, additions, order, keys)
+            keys[output] = _addition(graph, operator, additions, order, keys, quantization)
         elif kind in PASS_THROUGH and int(operator.inputs[0]) in keys and _keeps(graph, operator):
             keys[output] = keys[int(operator.inputs[0])]
         else:
@@ -107,12 +107,25 @@ def _layer(graph: Graph, operator: Any, waiting: list[str], state: Mapping[str, 
 
 
 def _addition(
-    graph: Graph, operator: Any, additions: list[str], order: list[str], keys: Keys
+    graph: Graph,
+    operator: Any,
+    additions: list[str],
+    order: list[str],
+    keys: Keys,
+    quantization: Quantization,
 ) -> str:
-    """The next addition's key; what comes before it in the network must be one of its operands."""
-    key = additions.pop(0) if additions else None
+    """The next addition's key; what comes before it in the network must be one of its operands.
+
+    An addition that only float layers read has no range, and so no key but this tensor's own.
+    """
     operands = [keys[int(index)] for index in operator.inputs]
-    if key is None or order[order.index(key) - 1] not in operands:
+    key = additions[0] if additions else None
+    known = key is not None and order[order.index(key) - 1] in operands
+    if not known and quantization.float_layers:
+        return f"{operands[0]}+{operands[1]}"
+    if known:
+        additions.pop(0)
+    if key is None or not known:
         raise ExportError(
             f"{graph.name}: layer {key or 'unknown'}: the tflite operator ADD that should be it "
             f"adds {' and '.join(operands)}; the converter changed their order: report the model"

@@ -7,7 +7,7 @@ output only another convolution reads writes int8 itself ("requantize"), by that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,6 @@ from edgesmith.errors import ExportError
 from edgesmith.ncnn_int8.model import (
     CONVOLUTIONS,
     INT8_TERM,
-    WEIGHTED,
     Float32Array,
     Layer,
     Model,
@@ -46,18 +45,24 @@ class Scales:
     steps: Float32Array | None = None
 
 
-def quantize(model: Model, scales: Mapping[str, Scales]) -> Model:
+def quantize(
+    model: Model, scales: Mapping[str, Scales], float_layers: Collection[str] = ()
+) -> Model:
     """`model` in integers, by the `scales` of every convolution and linear layer, by its name.
 
-    Raises ExportError naming the layer that has no scales, whose input's are not finite and above
-    0, or whose weights' do not fit its channels.
+    Layers in `float_layers` stay as they are. Raises ExportError naming the layer that has no
+    scales, whose input's are not finite and above 0, or whose weights' do not fit its channels.
     """
-    inputs = {layer.name: _input_scale(layer, scales) for layer in model.weighted()}
+    inputs = {
+        layer.name: _input_scale(layer, scales)
+        for layer in model.weighted()
+        if layer.name not in float_layers
+    }
     readers = model.readers()
     return Model(
         tuple(
             _integers(layer, scales[layer.name].steps, inputs, readers)
-            if layer.kind in WEIGHTED
+            if layer.name in inputs
             else layer
             for layer in model.layers
         )
@@ -125,7 +130,7 @@ def _integers(
     # 1: one weight scale per group; 2: per output channel.
     term = 1 if layer.kind == "ConvolutionDepthWise" else 2
     following = requantized_to(layer, readers)
-    if following is not None:
+    if following is not None and following.name in inputs:
         term += _REQUANTIZE
         floats.append(np.array([inputs[following.name]], np.float32))
     params = {INT8_TERM: str(term)}

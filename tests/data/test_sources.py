@@ -224,6 +224,17 @@ def test_a_cut_archive_is_named(tmp_path: Path) -> None:
     refused(tmp_path, rule(tar), r"pets\.tar: not a readable tar, or cut short .*fetch")
 
 
+def test_an_evaluation_set_may_give_val_its_images(tmp_path: Path) -> None:
+    root = put(tmp_path / "pets", classes("cat dog", 9))
+    folder = prepare(tmp_path, rule(root, train=None, val=6))
+    parts = [contents(folder, split) for split in ("val", "test", "calibration")]
+
+    assert read_index(folder).counts == {"train": 0, "val": 6, "test": 8, "calibration": 4}
+    assert len(set.union(*parts)) == 18
+    too_many = r"datasets\.pets\.val asks for 15 images, but 14 are left after calibration"
+    refused(tmp_path / "more", rule(root, train=None, val=15), too_many)
+
+
 def test_synsets_need_their_list(tmp_path: Path) -> None:
     root = put(tmp_path / "pets", classes("cat dog", 9))
 

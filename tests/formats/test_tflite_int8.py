@@ -163,7 +163,9 @@ def test_a_layer_without_a_range_is_named(resnet: Converted) -> None:
     activations = dict(ranges.read(resnet.variant).activations)
     del activations["layer2.0.conv1"]
 
-    with pytest.raises(ExportError, match=r"2 layers have weights and no range .*layer2\.0\.conv1"):
+    with pytest.raises(
+        ExportError, match=r"layer layer2\.0\.conv1: quantization\.json has no range"
+    ):
         render(resnet, changed(resnet, activations=activations))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch.fx import GraphModule
 from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
 from edgesmith.compress.quantize.fake import PerChannelWeight, TensorRange, weight_scales
+from edgesmith.compress.quantize.mixed import leave_float
 from edgesmith.compress.quantize.quantizer import RangeQuantizer
 from edgesmith.compress.quantize.ranges import Range, Scheme, choose
 from edgesmith.errors import ModelError
@@ -19,13 +20,15 @@ from edgesmith.preprocess import Preprocess, UInt8Array
 from edgesmith.tasks.classify.training import predict
 
 
-def simulate(net: nn.Module, spec: Preprocess, scheme: Scheme) -> GraphModule:
+def simulate(
+    net: nn.Module, spec: Preprocess, scheme: Scheme, float_layers: Sequence[str] = ()
+) -> GraphModule:
     """The PT2E graph of `net` with a simulated 8-bit tensor wherever an integer kernel has one.
 
     The graph's parameters have the names of those of `net`, in whose mode (eval or train) it is
     traced; in train mode batch normalisation stays alive and weights are rounded as folded with it
     (`prepare_qat_pt2e`). Ranges are empty until `calibrate`. Takes any batch size, in train mode
-    from 2 on.
+    from 2 on. `float_layers` compute in float; see `mixed.leave_float`.
     """
     example = (torch.zeros(2, 3, spec.height, spec.width, device=next(net.parameters()).device),)
     batch = torch.export.Dim("batch", min=2 if net.training else 1, max=4096)
@@ -35,6 +38,7 @@ def simulate(net: nn.Module, spec: Preprocess, scheme: Scheme) -> GraphModule:
         warnings.simplefilter("ignore", category=FutureWarning)
         exported = torch.export.export(net, example, dynamic_shapes=({0: batch},))
         graph: GraphModule = prepare_qat_pt2e(exported.module(), RangeQuantizer(scheme))
+    leave_float(graph, float_layers)
     return graph
 
 
@@ -43,6 +47,9 @@ def calibrate(
 ) -> None:
     """Find every range on (N, H, W, 3) uint8 images: one pass for extremes, one for histograms."""
     ranges = tensor_ranges(graph)
+    for tensor in ranges.values():
+        tensor.low.zero_()
+        tensor.high.zero_()
     set_simulation(graph, False)
     for stage in ("extremes", "histogram"):
         if stage == "histogram" and observer == "minmax":
@@ -62,6 +69,12 @@ def calibrate(
         tensor.high.fill_(chosen.high)
         tensor.histogram.zero_()
     set_simulation(graph, True)
+
+
+def evenly(images: UInt8Array, count: int) -> UInt8Array:
+    """`count` images at equal distances, whatever they are sorted by; all where there are fewer."""
+    chosen = np.linspace(0, len(images) - 1, min(count, len(images))).astype(np.int64)
+    return images.take(chosen, axis=0)
 
 
 def give_ranges(graph: GraphModule, ranges: dict[str, Range]) -> None:

@@ -32,8 +32,8 @@ from edgesmith.errors import ModelError
 aten = torch.ops.aten
 
 # Operators (overloads that torch.export of torch 2.14 emits) by what an integer kernel does.
-_WEIGHTED = {aten.conv2d.default, aten.linear.default, aten.conv2d.padding}
-_FUSED = {
+WEIGHTED = {aten.conv2d.default, aten.linear.default, aten.conv2d.padding}
+FUSED = {
     aten.batch_norm.default,
     aten.relu.default,
     aten.relu_.default,
@@ -56,7 +56,7 @@ _OTHERS = {
     aten.silu_.default: "silu",
     aten.sigmoid.default: "sigmoid",
 }
-_PASS_THROUGH = {
+PASS_THROUGH = {
     aten.adaptive_avg_pool2d.default,
     aten.avg_pool2d.default,
     aten.max_pool2d.default,
@@ -94,7 +94,7 @@ class RangeQuantizer(Quantizer):  # type: ignore[misc]
         """Nothing to add: `annotate` refuses what it does not know."""
 
     def _annotate_operator(self, node: Node, logits: set[Node]) -> None:
-        if node.target in _WEIGHTED:
+        if node.target in WEIGHTED:
             key = self._unique(_module_path(node), self.layers)
             self.layers.append(key)
             source, weight = _node(node.args[0]), _node(node.args[1])
@@ -105,11 +105,11 @@ class RangeQuantizer(Quantizer):  # type: ignore[misc]
         elif node.target in _OTHERS:
             path = f"{_module_path(node)}/{_OTHERS[node.target]}"
             self._quantize_fused(node, self._unique(path, self.keys), logits)
-        elif node.target in _PASS_THROUGH:
+        elif node.target in PASS_THROUGH:
             if node not in logits:
                 shared = SharedQuantizationSpec(_node(node.args[0]))
                 _annotation(node).output_qspec = shared
-        elif node.target not in _FUSED:
+        elif node.target not in FUSED:
             raise ModelError(
                 f"layer {_module_path(node)}: the operator {node.target} has no quantization rule; "
                 "leave this model unquantized, or add a rule to compress/quantize/quantizer.py"
@@ -121,7 +121,7 @@ class RangeQuantizer(Quantizer):  # type: ignore[misc]
     def _quantize_fused(self, node: Node, key: str, logits: set[Node]) -> None:
         """Quantize what leaves the fused kernel that starts at `node`; logits stay float."""
         last = node
-        while (following := _only_user(last)) is not None and following.target in _FUSED:
+        while (following := _only_user(last)) is not None and following.target in FUSED:
             last = following
             _annotation(last)
         if last not in logits:
@@ -183,7 +183,7 @@ def _only_user(node: Node) -> Node | None:
 def _is_fused(node: Node) -> bool:
     """Whether an activation or normalisation belongs to the kernel before it."""
     source = _node(node.args[0])
-    fusing = source.target in _WEIGHTED | _OTHERS.keys() | _FUSED
+    fusing = source.target in WEIGHTED | _OTHERS.keys() | FUSED
     return fusing and _only_user(source) is node
 
 

@@ -52,12 +52,18 @@ class Quantization(BaseModel):
     images: int
     activations: dict[str, Range]
     weights: dict[str, list[float]]
+    # Layers that every format leaves in float: neither their weights have scales, nor a tensor
+    # that only they read a range.
+    float_layers: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _scales_are_positive(self) -> Quantization:
         for layer, scales in self.weights.items():
             if not scales or min(scales) <= 0:
                 raise ValueError(f"weights.{layer}: every scale must be above 0")
+        both = sorted(self.weights.keys() & set(self.float_layers))
+        if both:
+            raise ValueError(f"float_layers: {both[0]} has scales of integer weights too")
         return self
 
 

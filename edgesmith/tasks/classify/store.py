@@ -48,7 +48,7 @@ class Card(BaseModel):
     labels: list[str]
     layers: dict[str, Layer]
     batch_norm_folded: bool = False
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    precision: Literal["fp32", "fp16", "int8", "mixed"] = "fp32"
     parent: str | None
     parent_sha256: str | None
     step: str
