@@ -11,8 +11,8 @@ from edgesmith.device import fingerprint
 from edgesmith.params import load_params
 from edgesmith.report import compare
 from edgesmith.report.cells import read_cells
-from edgesmith.report.eager import read_eager
 from edgesmith.report.plot import strategies_png
+from edgesmith.report.runtimes import read_runtimes
 from stages._run import main
 
 
@@ -23,8 +23,8 @@ def run() -> None:
     cells = read_cells(params, metrics, device)
     files.write_json(metrics / "strategies.json", compare.strategies(cells))
     files.write_json(metrics / "active.json", compare.active(cells, params))
-    whole_way = read_eager(params.eager, metrics, device)
-    files.write_text(metrics / "comparison.md", compare.markdown(cells, params, device, whole_way))
+    compared = read_runtimes(params.runtimes, metrics, device)
+    files.write_text(metrics / "comparison.md", compare.markdown(cells, params, device, compared))
     files.write_bytes(metrics / "strategies.png", strategies_png(cells))
 
 

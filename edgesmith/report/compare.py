@@ -5,16 +5,16 @@ Every sentence comes from the records: nothing is claimed that a file under `met
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from edgesmith.bench.record import Bench, EagerBench
+from edgesmith.bench.record import Bench, RuntimesBench
 from edgesmith.device import fingerprint
 from edgesmith.device.fingerprint import Device
 from edgesmith.errors import ParamsError
 from edgesmith.intervals import Bounds
 from edgesmith.params import Params, PruneVariant
-from edgesmith.report import eager
+from edgesmith.report import runtimes
 from edgesmith.report.accuracy import unpaired_difference
 from edgesmith.report.cells import Cell
 
@@ -89,7 +89,10 @@ def table_rows(cells: Iterable[Cell]) -> list[tuple[str, ...]]:
 
 
 def markdown(
-    cells: Sequence[Cell], params: Params, device: Device, whole_way: Sequence[EagerBench] = ()
+    cells: Sequence[Cell],
+    params: Params,
+    device: Device,
+    compared: Mapping[str, RuntimesBench] | None = None,
 ) -> str:
     """`comparison.md`: a table per baseline, how it was measured, and what the controls show."""
     lines = ["# Comparison of strategies", ""]
@@ -106,8 +109,8 @@ def markdown(
             _markdown_row("---" for _ in HEADERS),
             *(_markdown_row(row) for row in table_rows(members)),
         ]
-    if whole_way:
-        lines += ["", "## The whole way", "", *eager.sentences(whole_way, device)]
+    if compared:
+        lines += ["", "## Runtimes, one run", "", *runtimes.markdown(compared, device)]
     lines += ["", "## How it was measured", "", *notes(cells, device)]
     sentences = [*_pruning(cells, params), *_distillation(cells, params)]
     if sentences:
