@@ -1,4 +1,4 @@
-"""`metrics/bench/<device>/`: `<variant>.<format>.json`, one measured cell, and `<key>.runtimes.json`.
+"""`metrics/bench/<device>/`: one measured cell, `<variant>.<format>.json`; `<key>.runtimes.json`.
 
 Objects in place of lists and absent keys in place of nulls: DVC drops both without a word.
 """

@@ -1,9 +1,11 @@
-"""`python -m edgesmith.formats.torch_build KIND VARIANT FOLDER THREADS`: PyTorch's other ways to run.
+"""PyTorch's ways to run a network that are no artifacts, built for the benchmark.
 
-They are no artifacts: a pickle and a library compiled for this CPU serve this machine's benchmark
-and nobody else. KIND is `eager-int8` (the graph of integer kernels) or `aotinductor`
-(`torch.export`, then one library by the C++ compiler). A process of its own, because a compiler may
-fail and what it needs in memory is not the network's.
+`python -m edgesmith.formats.torch_build KIND VARIANT FOLDER THREADS`
+
+A pickle and a library compiled for this CPU serve this machine and nobody else. KIND is
+`eager-int8` (the graph of integer kernels) or `aotinductor` (`torch.export`, then one library by
+the C++ compiler). A process of its own, because a compiler may fail, and what it needs in memory
+is not the network's.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class _Rendering:
         elif node.target in _PASS_THROUGH and source in self._made:
             value, key = self._made[source]
             called = self._graph.call_function(
-                node.target,  # type: ignore[arg-type]
+                node.target,
                 (value, *node.args[1:]),
                 dict(node.kwargs),
             )
@@ -243,12 +243,20 @@ def _geometry(node: Node) -> Geometry:
         raise ExportError(
             f"torchscript: layer {_path(node)}: padding 'same' has no integer kernel; pad before"
         )
-    return Geometry(stride, _two(padding), dilation, int(given[3] or 1))  # type: ignore[call-overload]
+    return Geometry(stride, _two(padding), dilation, _one(given[3] or 1))
+
+
+def _one(value: object) -> int:
+    if not isinstance(value, int):
+        raise ExportError(
+            f"torchscript: a convolution's argument is {value!r}; it must be a number"
+        )
+    return value
 
 
 def _two(value: object) -> list[int]:
-    values = list(value) if isinstance(value, list | tuple) else [value]
-    return [int(v) for v in (values * 2 if len(values) == 1 else values)]
+    values = [_one(v) for v in (value if isinstance(value, list | tuple) else [value])]
+    return values * 2 if len(values) == 1 else values
 
 
 def _path(node: Node) -> str:

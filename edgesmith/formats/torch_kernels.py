@@ -78,6 +78,7 @@ class Quantize(nn.Module):
         self.scale, self.zero = grid
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, …) float32 to quint8."""
         return torch.quantize_per_tensor(x, self.scale, self.zero, torch.quint8)
 
 
@@ -85,6 +86,7 @@ class Dequantize(nn.Module):
     """quint8 to float32."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, …) quint8 to float32."""
         return x.dequantize()
 
 
@@ -120,6 +122,7 @@ class Weighted(_Kernel):
         self.packed = self._pack()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) or (N, C) quint8 to the layer's quint8 output."""
         return self._finish(getattr(quantized, self.name)(x, self.packed, self.scale, self.zero))
 
     def _pack(self) -> Any:
@@ -133,7 +136,7 @@ class Weighted(_Kernel):
         return {**self.__dict__, "packed": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self.packed = self._pack()
 
 
@@ -152,6 +155,7 @@ class Logits(nn.Module):
         self.bias = None if weights.bias is None else nn.Parameter(weights.bias, False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C) quint8 to (N, classes) float32."""
         return nn.functional.linear(x.dequantize(), self.weight, self.bias)
 
 
@@ -159,6 +163,7 @@ class Pair(_Kernel):
     """Two quint8 tensors into one: `add` or `mul`."""
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Two quint8 tensors to one, of the shape that they broadcast to."""
         return self._finish(getattr(quantized, self.name)(x, y, self.scale, self.zero))
 
 
@@ -170,6 +175,7 @@ class Concatenation(_Kernel):
         self.axis = axis
 
     def forward(self, *parts: torch.Tensor) -> torch.Tensor:
+        """Quint8 tensors to one, joined along the axis."""
         joined = getattr(quantized, self.name)(list(parts), self.axis, self.scale, self.zero)
         return self._finish(joined)
 
@@ -178,4 +184,5 @@ class Curve(_Kernel):
     """One quint8 tensor through a function by table: `hardswish` or `sigmoid`."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, …) quint8 to quint8."""
         return self._finish(getattr(quantized, self.name)(x, self.scale, self.zero))

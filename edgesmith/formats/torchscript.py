@@ -1,4 +1,4 @@
-"""A variant as TorchScript, `model.pt`: FP32 traced and frozen, or INT8 of PyTorch's own kernels."""
+"""A variant as TorchScript, `model.pt`: FP32, or INT8 in PyTorch's own integer kernels."""
 
 from __future__ import annotations
 
@@ -100,13 +100,11 @@ def integer_graph(variant: Path) -> GraphModule:
 def write(net: nn.Module, shape: tuple[int, int, int], folder: Path) -> None:
     """Trace `net` on one image of `shape`, fold its constants, and write `model.pt`."""
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # torch's deprecation of TorchScript; see docs/torchscript.md
+        warnings.simplefilter("ignore")  # TorchScript is deprecated: see docs
         traced = torch.jit.trace(net.eval(), torch.zeros(1, *shape))  # type: ignore[no-untyped-call]
         frozen = torch.jit.freeze(traced)
         stream = io.BytesIO()
-        torch.jit.save(frozen, stream)  # type: ignore[no-untyped-call]
+        torch.jit.save(frozen, stream)
     files.write_bytes(folder / FILE, _without_traces(stream.getvalue()))
 
 

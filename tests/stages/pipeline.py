@@ -19,6 +19,7 @@ from tests.imports import ROOT
 
 PROBE = "devices/host/dvc.yaml:probe"
 ONNX, BENCH = "pipelines/onnx/dvc.yaml", "devices/host/onnx/dvc.yaml"
+RUNTIMES = "devices/host/runtimes/dvc.yaml"
 RESUME = ROOT / "tests/stages/resume.yaml"
 _RAN = re.compile(r"^(?:Running stage '(.+)':|Stage '(.+)' is cached)", re.MULTILINE)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgesmith import files
-from tests.stages.pipeline import BENCH, ONNX, PROBE, Pipeline, cpu_seconds
+from tests.stages.pipeline import BENCH, ONNX, PROBE, RUNTIMES, Pipeline, cpu_seconds
 
 pytestmark = pytest.mark.slow
 
@@ -96,13 +96,14 @@ def test_parameter_of_one_variant_rebuilds_it_and_what_descends_from_it(copy: Pi
         if {variant.parent, variant.teacher} & affected:
             affected.add(name)
     assert affected == {PRUNED, LEARNED}
-    compared = {key for key, pair in copy.params.eager.items() if pair.artifact in affected}
+    pairs = copy.params.runtimes.items()
+    compared = {key for key, pair in pairs if {pair.fp32, pair.int8} & affected}
     assert copy.repro() == {
         PROBE,
         *(stage for group in ("build", f"{ONNX}:export") for stage in _cells(group, affected)),
         *_cells(f"{ONNX}:evaluate", affected),
         *_cells(f"{BENCH}:benchmark", affected),
-        *_cells(f"{BENCH}:benchmark-eager", compared),
+        *_cells(f"{RUNTIMES}:benchmark", compared),
         "compare",
     }
     after = copy.hashes()
@@ -188,14 +189,14 @@ def test_another_machine_measures_for_itself(copy: Pipeline) -> None:
         variants = set(copy.params.variants)
         assert copy.changed() == {
             *_cells(f"{BENCH}:benchmark", variants),
-            *_cells(f"{BENCH}:benchmark-eager", set(copy.params.eager)),
+            *_cells(f"{RUNTIMES}:benchmark", set(copy.params.runtimes)),
             "compare",
         }
         # Nothing measured here yet: the other machine's figures are not shown as this one's.
         copy.repro("--single-item", "compare")
         table = (copy.path / "metrics/comparison.md").read_text()
         assert table.count(f"| other machine ({here}) |") == len(variants)
-        assert "**" not in table.split("## The whole way")[1].split("##")[0]
+        assert "**" not in table.split("## Runtimes, one run")[1].split("##")[0]
         assert "speedup" not in (copy.path / "metrics/strategies.json").read_text()
         copy.repro("--single-item", f"{BENCH}:benchmark@{TRAINED}")
     finally:
