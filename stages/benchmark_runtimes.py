@@ -9,10 +9,10 @@ from pathlib import Path
 
 from edgesmith.bench import record
 from edgesmith.bench.measure import Settings
-from edgesmith.bench.runtimes import measure_runtimes
 from edgesmith.device import fingerprint
-from edgesmith.formats import runtime_cells
 from edgesmith.params import load_params
+from edgesmith.runtime_table import cells
+from edgesmith.runtime_table.measure import measure_runtimes
 from stages._run import main
 
 
@@ -20,7 +20,7 @@ def run(key: str) -> None:
     params = load_params()
     device = fingerprint.here(Path("devices/host/device.json"))
     with tempfile.TemporaryDirectory() as work:
-        subjects, not_built = runtime_cells.collect(
+        subjects, not_built = cells.collect(
             params.runtimes[key], Path(work), params.runtime.threads
         )
         measured = measure_runtimes(

@@ -70,7 +70,7 @@ def test_the_sample_of_these_tests_is_valid(tmp_path: Path) -> None:
         ("int8: ptq}", "int8: base}", "runtimes.net.int8 is base, whose step is train"),
         ("int8: ptq}", "int8: qat}", "runtimes.net: qat is not in formats.tflite"),
         ("{fp32: base,", "{fp32: ptq,", "runtimes.net.fp32 is ptq, whose step is quantize"),
-        ("  net: {network", "  Net: {network", "the name 'Net': use lower-case letters"),
+        ("  net: {fp32", "  Net: {fp32", "the name 'Net': use lower-case letters"),
         ("seed: 0", "seed: -1", "seed is -1; input should be greater"),
         ("  longer:", "  Long_er:", "the name 'Long_er': use lower-case letters"),
         ("  longer:", "  net:", "'net' is both a model and a variant; rename one"),

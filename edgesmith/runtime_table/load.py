@@ -1,4 +1,4 @@
-"""What `torch_build` made, as the benchmark's worker times it: torch and nothing of the build."""
+"""What `build` made, as the benchmark's worker times it: torch and nothing of the build."""
 
 from __future__ import annotations
 

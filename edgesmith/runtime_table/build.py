@@ -1,6 +1,6 @@
 """PyTorch's ways to run a network that are no artifacts, built for the benchmark.
 
-`python -m edgesmith.formats.torch_build KIND VARIANT FOLDER THREADS`
+`python -m edgesmith.runtime_table.build KIND VARIANT FOLDER THREADS`
 
 A pickle and a library compiled for this CPU serve this machine and nobody else. KIND is
 `eager-int8` (the graph of integer kernels) or `aotinductor` (`torch.export`, then one library by
@@ -22,8 +22,8 @@ from edgesmith import files
 from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.graph import give_ranges, simulate
 from edgesmith.errors import EdgesmithError, ExportError
-from edgesmith.formats import torch_load
 from edgesmith.formats.torchscript import integer_graph
+from edgesmith.runtime_table import load
 from edgesmith.tasks.classify import store
 
 _PATIENCE_SECONDS = 300
@@ -33,7 +33,7 @@ _decomposed = torch.ops.quantized_decomposed
 def attempt(kind: str, variant: Path, folder: Path, threads: int) -> str | None:
     """Build `kind` of `variant` into the new `folder`; None, or why it cannot be built here."""
     folder.mkdir(parents=True)
-    command = [sys.executable, "-m", "edgesmith.formats.torch_build", kind]
+    command = [sys.executable, "-m", "edgesmith.runtime_table.build", kind]
     try:
         done = subprocess.run(
             [*command, str(variant), str(folder), str(threads)],
@@ -54,7 +54,7 @@ def attempt(kind: str, variant: Path, folder: Path, threads: int) -> str | None:
 
 def build_eager_int8(variant: Path, folder: Path) -> None:
     """Pickle the graph of integer kernels, for this machine alone."""
-    torch.save(integer_graph(variant), folder / torch_load.PICKLE)
+    torch.save(integer_graph(variant), folder / load.PICKLE)
 
 
 def build_aotinductor(variant: Path, folder: Path, threads: int) -> None:
@@ -71,7 +71,7 @@ def build_aotinductor(variant: Path, folder: Path, threads: int) -> None:
         program = _in_integers(variant, net, card) if card.precision == "int8" else net
         torch._inductor.aoti_compile_and_package(
             torch.export.export(program, example),
-            package_path=str(folder / torch_load.PACKAGE),
+            package_path=str(folder / load.PACKAGE),
             inductor_configs={"freezing": True, "cpp.threads": threads},
         )
 
@@ -107,7 +107,7 @@ def main() -> None:
     logging.getLogger("torch").setLevel(logging.ERROR)
     torch.set_num_threads(int(threads))
     _, card = store.load(variant)
-    files.write_text(folder / torch_load.SPEC, card.network.input.model_dump_json())
+    files.write_text(folder / load.SPEC, card.network.input.model_dump_json())
     if kind == "eager-int8":
         build_eager_int8(variant, folder)
     else:

@@ -5,8 +5,8 @@ import pytest
 
 from edgesmith.bench import record
 from edgesmith.bench.measure import Loadable, Settings
-from edgesmith.bench.runtimes import Subject, measure_runtimes
 from edgesmith.errors import RuntimeUnavailableError
+from edgesmith.runtime_table.measure import Subject, measure_runtimes
 
 QUICK = Settings(rounds=3, min_runs=5, min_seconds=0.01, max_warmup_seconds=0.3)
 WHERE = {"device": "host", "fingerprint": "0123456789ab"}

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 
 from edgesmith.bench.measure import Loadable
-from edgesmith.bench.runtimes import Subject
-from edgesmith.formats import torch_build
 from edgesmith.params import RuntimePair
+from edgesmith.runtime_table import build
+from edgesmith.runtime_table.measure import Subject
 
 # Artifacts beside PyTorch's, in the order of the table.
 _OTHERS = ("onnx", "tflite", "ncnn")
-_BUILT = "edgesmith.formats.torch_load"
+_BUILT = "edgesmith.runtime_table.load"
 
 
 def collect(
@@ -41,7 +41,7 @@ def collect(
             if kind == "aotinductor" and not pair.aotinductor:
                 not_built[key] = "switched off in params.yaml"
                 continue
-            fault = torch_build.attempt(kind, Path("models") / variant, work / key, threads)
+            fault = build.attempt(kind, Path("models") / variant, work / key, threads)
             if fault:
                 not_built[key] = fault
             else:
