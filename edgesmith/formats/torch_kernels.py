@@ -7,6 +7,7 @@ per output channel. Which library computes (oneDNN, FBGEMM, QNNPACK) is decided 
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ class Grid(NamedTuple):
 
     def level(self, value: float) -> int:
         """The level of a real value, of those that exist."""
-        return min(max(round(value / self.scale) + self.zero, 0), LEVELS)
+        return round(min(max(value / self.scale + self.zero, 0), LEVELS))
 
 
 class Bounds(NamedTuple):
@@ -107,7 +108,8 @@ class _Kernel(nn.Module):
     def _finish(self, x: torch.Tensor) -> torch.Tensor:
         if self.bounds is None:
             return x
-        clamped: torch.Tensor = quantized.clamp(x, self.bounds.low, self.bounds.high)
+        low, high = (None if math.isinf(bound) else bound for bound in self.bounds)
+        clamped: torch.Tensor = quantized.clamp(x, low, high)
         return clamped
 
 

@@ -22,12 +22,10 @@ from edgesmith.errors import ExportError
 from edgesmith.formats import simulation, torch_int8
 from edgesmith.formats.parity import Ranking
 from edgesmith.preprocess import Float32Array, UInt8Array
+from edgesmith.runtimes.torch import integer_engine
 from edgesmith.tasks.classify import store
 
 FILE = "model.pt"
-# Rounds and packs weights while the network is made; TorchScript stores them unpacked, and each
-# runtime packs them for the engine it has. QNNPACK is in torch's builds for x86 and for ARM.
-_ENGINE = "qnnpack"
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,8 @@ def export(variant: Path, folder: Path) -> Written:
 def integer_graph(variant: Path) -> GraphModule:
     """The stored INT8 variant in PyTorch's integer kernels, to run in eager mode."""
     net, card = store.load(variant)
-    torch.backends.quantized.engine = _ENGINE
+    # Packs weights for this machine; TorchScript stores them unpacked, for each runtime to pack.
+    torch.backends.quantized.engine = integer_engine("cpu")
     return torch_int8.render(net, card.network.input, ranges.read(variant))
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from edgesmith.bench.measure import Loadable
 from edgesmith.params import RuntimePair
 from edgesmith.runtime_table import build
 from edgesmith.runtime_table.measure import Subject
+from edgesmith.runtimes.torch import integer_engines
 
 # Artifacts beside PyTorch's, in the order of the table.
 _OTHERS = ("onnx", "tflite", "ncnn")
@@ -59,8 +58,5 @@ def _engines(precision: str) -> list[tuple[str, tuple[str, ...]]]:
     """TorchScript's cells: by the default engine, and INT8 also by the others of this torch."""
     cells: list[tuple[str, tuple[str, ...]]] = [(f"torch-torchscript-{precision}", ("cpu",))]
     if precision == "int8":
-        others = [
-            e for e in ("fbgemm", "onednn") if e in torch.backends.quantized.supported_engines
-        ]
-        cells += [(f"torch-torchscript-{precision}-{engine}", (engine,)) for engine in others]
+        cells += [(f"{cells[0][0]}-{engine}", (engine,)) for engine in integer_engines()[1:]]
     return cells

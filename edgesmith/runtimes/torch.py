@@ -5,6 +5,7 @@ The other runtimes are for devices; this one is here to measure PyTorch beside t
 
 from __future__ import annotations
 
+import platform
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,16 +21,12 @@ from edgesmith.runtimes.tensors import Array
 
 ENGINE = f"torch {torch.__version__}"
 
-# By provider: the library of integer kernels, best first. QNNPACK is the default everywhere: it is
-# in torch's builds for x86 and ARM, so that one figure of accuracy holds on both, and sums in 32
-# bits. FBGEMM's depthwise kernels add pairs of products in 16 and saturate, VNNI or not
-# (EfficientNet-Lite0: 22 dB against 30 of QNNPACK and 38 of oneDNN).
-INTEGER_ENGINES = {
-    "cpu": ("qnnpack", "onednn", "x86", "fbgemm"),
-    "qnnpack": ("qnnpack",),
-    "fbgemm": ("fbgemm",),
-    "onednn": ("onednn",),
-}
+# Libraries of integer kernels, best first. oneDNN gives the simulated graph's values bit for bit
+# where the CPU has VNNI. FBGEMM's depthwise kernels add pairs of products in 16 bits and saturate,
+# VNNI or not (EfficientNet-Lite0: 22 dB against oneDNN's 38); QNNPACK, the one of torch for ARM,
+# rounds a little differently in every layer (30 dB).
+_X86 = platform.machine().lower() in {"x86_64", "amd64"}
+INTEGER_ENGINES = ("onednn", "qnnpack", "fbgemm") if _X86 else ("qnnpack", "onednn")
 
 
 class TorchSession:
@@ -107,14 +104,21 @@ def available_providers() -> list[str]:
 
 def integer_engine(provider: str) -> str:
     """Torch's engine of integer kernels for a provider; RuntimeUnavailableError if it has none."""
-    supported = torch.backends.quantized.supported_engines
-    for engine in INTEGER_ENGINES.get(provider, ()):
-        if engine in supported:
-            return engine
+    here = integer_engines()
+    if provider == "cpu" and here:
+        return here[0]
+    if provider in here:
+        return provider
     raise RuntimeUnavailableError(
-        f"runtime.providers: {provider!r} is not available in {ENGINE} for int8; available: cpu, "
-        f"{', '.join(name for name in INTEGER_ENGINES if name in supported)}"
+        f"runtime.providers: {provider!r} is not available in {ENGINE} for int8; available: "
+        f"{', '.join(['cpu', *here])}"
     )
+
+
+def integer_engines() -> list[str]:
+    """The libraries of integer kernels in this torch, best first; "cpu" means the first."""
+    supported = torch.backends.quantized.supported_engines
+    return [engine for engine in INTEGER_ENGINES if engine in supported]
 
 
 def _check(path: Path, contract: Description, net: Any, provider: str) -> None:

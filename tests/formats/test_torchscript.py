@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from torch import nn
 
 from edgesmith import contract as contracts
 from edgesmith.compress.quantize import ranges
+from edgesmith.compress.quantize.graph import give_ranges, simulate
 from edgesmith.errors import ExportError, ParityError
 from edgesmith.formats import torch_int8, torchscript
 from edgesmith.formats.torch_kernels import Bounds, Grid, Weighted
@@ -60,13 +65,20 @@ def test_archive_is_small_and_names_no_path_of_this_machine(ptq: Path) -> None:
     assert sizes["ptq"] < 0.6 * sizes["base"]
 
 
+@pytest.mark.slow
 def test_export_twice_gives_equal_bytes(ptq: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "checkout"
+    shutil.copytree(ptq, folder)
     contents = []
-    for name in ("one", "other"):
-        (tmp_path / name).mkdir()
-        net, _ = store.load(ptq / "models/base")
-        torchscript.write(net, (3, tiny.SIZE, tiny.SIZE), tmp_path / name)
-        contents.append((tmp_path / name / "model.pt").stat().st_size)
+    for _ in range(2):
+        # A fresh process each, as DVC runs it: torch numbers the types of a process.
+        subprocess.run(
+            [sys.executable, "-m", "stages.export_torchscript", "ptq"],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            check=True,
+        )
+        contents.append((folder / "artifacts/ptq/torchscript/model.pt").read_bytes())
     assert contents[0] == contents[1]
 
 
@@ -99,10 +111,12 @@ def test_symmetric_ranges_have_the_middle_as_zero(ptq: Path) -> None:
     graph = torch_int8.render(net, card.network.input, stored)
     kernels = [m for m in graph.children() if hasattr(m, "zero")]
     assert {m.zero for m in kernels} == {128}
+    simulated = simulate(net, card.network.input, "symmetric")
+    give_ranges(simulated, stored.activations)
     inputs = torch.from_numpy(normalise(tiny.noise(8), tiny.SPEC))
     with torch.inference_mode():
-        # ReLU6 then has to be done: half of the levels are below zero.
-        assert sqnr_db(graph(inputs).numpy(), net(inputs).numpy()) > 15
+        # ReLU6 is an operation now: half of the levels are below zero.
+        assert sqnr_db(graph(inputs).numpy(), simulated(inputs).numpy()) > 25
 
 
 class _Strange(nn.Module):
@@ -136,6 +150,7 @@ def test_half_precision_is_refused_with_the_remedy(chain: Path, tmp_path: Path) 
         torchscript.export(chain / "models/half", tmp_path)
 
 
+@pytest.mark.slow
 def test_failed_gate_writes_nothing_and_ranks_layers(
     ptq: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +163,7 @@ def test_failed_gate_writes_nothing_and_ranks_layers(
         found["low"], found["high"] = found["low"] / 20, found["high"] / 20
     path.write_text(json.dumps(content))
     before = contracts.read(folder / "artifacts/ptq/torchscript")
-    with pytest.raises(ParityError, match=r"features\.0\.0|input"):
+    with pytest.raises(ParityError, match=r"worst first:\s+\d+\.\d dB  features\."):
         tiny.run("export_torchscript", "ptq")
     assert contracts.read(folder / "artifacts/ptq/torchscript") == before
 
@@ -158,3 +173,4 @@ def test_activation_is_cut_only_where_levels_lie_outside() -> None:
     assert not relu6.cut(Grid(6 / 255, 0))  # the kernel's own saturation
     assert relu6.cut(Grid(6 / 127, 128)) and relu6.is_relu(Grid(6 / 127, 128))
     assert relu6.cut(Grid(7 / 127, 128)) and not relu6.is_relu(Grid(7 / 127, 128))
+    assert Bounds(0, math.inf).is_relu(Grid(7 / 127, 128))

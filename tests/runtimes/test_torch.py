@@ -12,7 +12,7 @@ from edgesmith import contract as contracts
 from edgesmith.errors import ContractError, RuntimeUnavailableError
 from edgesmith.preprocess import normalise
 from edgesmith.runtimes import session as runtimes
-from edgesmith.runtimes.torch import integer_engine
+from edgesmith.runtimes.torch import integer_engine, integer_engines
 from tests.artifacts import SPEC, WEIGHT, expected_logits, make_artifact
 
 
@@ -77,11 +77,11 @@ def test_session_says_what_it_runs_on(artifact: Path, tmp_path: Path) -> None:
 
 def test_engine_of_integer_kernels_is_a_provider(tmp_path: Path) -> None:
     artifact = make_torchscript(tmp_path / "int8", "int8")
-    for engine in torch.backends.quantized.supported_engines:
-        if engine != "x86":
-            session = runtimes.load(artifact, 1, [engine])
-            assert torch.backends.quantized.engine == engine
-            assert session.engine.endswith(engine) and session.providers == (engine,)
+    assert integer_engines()
+    for engine in integer_engines():
+        session = runtimes.load(artifact, 1, [engine])
+        assert torch.backends.quantized.engine == engine
+        assert session.engine.endswith(engine) and session.providers == (engine,)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
