@@ -22,6 +22,8 @@ HEADERS = (
     *("variant", "format", "precision", "top-1, %", "Δ, points", "size, MB", "size ×"),
     *("params ×", "MACs ×", "p50 / p90, ms", "speed-up ×", "retrained"),
 )
+# Formats without a benchmark stage of their own.
+_TIMED_IN_TABLE = {"torchscript"}
 
 
 def strategies(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
@@ -145,9 +147,13 @@ def notes(cells: Sequence[Cell], device: Device) -> list[str]:
             f"- Measured on another machine and therefore left out: {names}. Run `dvc repro` to "
             "measure here."
         )
-    missing = [f"`{cell.name}`" for cell in cells if cell.bench is None and not cell.other_machine]
-    if missing:
-        lines.append(f"- Not measured: {', '.join(missing)}.")
+    missing = [cell for cell in cells if cell.bench is None and not cell.other_machine]
+    if names := [f"`{cell.name}`" for cell in missing if cell.format not in _TIMED_IN_TABLE]:
+        lines.append(f"- Not measured: {', '.join(names)}.")
+    if names := [f"`{cell.name}`" for cell in missing if cell.format in _TIMED_IN_TABLE]:
+        lines.append(
+            f"- Timed only in the table of runtimes, if their chain is in it: {', '.join(names)}."
+        )
     return lines
 
 

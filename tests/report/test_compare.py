@@ -183,6 +183,15 @@ def test_the_whole_way_is_shown_with_its_interval(checkout: Path) -> None:
     assert "[4.8, 5.2] ~" in _markdown(checkout)
 
 
+def test_torchscript_is_said_to_be_timed_in_the_table_of_runtimes(checkout: Path) -> None:
+    folder = checkout / "metrics/accuracy"
+    content = json.loads((folder / "base.onnx.json").read_text())
+    (folder / "base.torchscript.json").write_text(json.dumps(content | {"format": "torchscript"}))
+    text = _markdown(checkout)
+    assert "- Timed only in the table of runtimes, if their chain is in it: `base.torch" in text
+    assert "Not measured" not in text
+
+
 def test_every_runtime_has_a_row_and_what_was_not_built_its_reason(checkout: Path) -> None:
     add_runtimes(checkout)
     lines = _markdown(checkout).splitlines()

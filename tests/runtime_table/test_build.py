@@ -10,11 +10,14 @@ import pytest
 import torch
 
 from edgesmith.bench.frame import camera_frame
+from edgesmith.compress.quantize import ranges
+from edgesmith.compress.quantize.graph import give_ranges, simulate
 from edgesmith.params import RuntimePair
 from edgesmith.preprocess import decode_image, fit, normalise
 from edgesmith.report.accuracy import sqnr_db
 from edgesmith.runtime_table import build, cells, load
 from edgesmith.runtimes.torch import integer_engines
+from edgesmith.tasks.classify import store
 from tests import tiny
 
 pytestmark = pytest.mark.slow
@@ -30,10 +33,6 @@ def _process() -> Iterator[None]:
 
 def _difference(folder: Path, variant: Path) -> float:
     """SQNR in dB of what was built, against the graph that its ranges simulate."""
-    from edgesmith.compress.quantize import ranges
-    from edgesmith.compress.quantize.graph import give_ranges, simulate
-    from edgesmith.tasks.classify import store
-
     net, card = store.load(variant)
     if card.precision == "int8":
         stored = ranges.read(variant)
