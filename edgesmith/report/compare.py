@@ -148,11 +148,14 @@ def notes(cells: Sequence[Cell], device: Device) -> list[str]:
             "measure here."
         )
     missing = [cell for cell in cells if cell.bench is None and not cell.other_machine]
-    if names := [f"`{cell.name}`" for cell in missing if cell.format not in _TIMED_IN_TABLE]:
-        lines.append(f"- Not measured: {', '.join(names)}.")
-    if names := [f"`{cell.name}`" for cell in missing if cell.format in _TIMED_IN_TABLE]:
+    unmeasured = [f"`{cell.name}`" for cell in missing if cell.format not in _TIMED_IN_TABLE]
+    if unmeasured:
+        lines.append(f"- Not measured: {', '.join(unmeasured)}.")
+    elsewhere = [f"`{cell.name}`" for cell in missing if cell.format in _TIMED_IN_TABLE]
+    if elsewhere:
         lines.append(
-            f"- Timed only in the table of runtimes, if their chain is in it: {', '.join(names)}."
+            "- Timed only in the table of runtimes, if their chain is in it: "
+            f"{', '.join(elsewhere)}."
         )
     return lines
 
