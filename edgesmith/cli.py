@@ -171,7 +171,7 @@ def compare(
     from edgesmith.device import fingerprint
     from edgesmith.params import load_params
     from edgesmith.report import compare as report
-    from edgesmith.report import eager
+    from edgesmith.report import runtimes
     from edgesmith.report.cells import read_cells
 
     params = load_params(folder / "params.yaml")
@@ -182,8 +182,11 @@ def compare(
         return
     for baseline, members in report.families(cells).items():
         _print_table(f"against {baseline}", report.HEADERS, report.table_rows(members))
-    whole_way = eager.read_eager(params.eager, folder / "metrics", device)
-    for line in [*eager.sentences(whole_way, device), *report.notes(cells, device)]:
+    compared = runtimes.read_runtimes(params.runtimes, folder / "metrics", device)
+    for key, bench in compared.items():
+        if bench.fingerprint == device.fingerprint_id:
+            _print_table(f"{key} in every runtime", runtimes.HEADERS, runtimes.table_rows(bench))
+    for line in [*runtimes.sentences(compared, device), *report.notes(cells, device)]:
         typer.echo(line.replace("`", "").replace("**", ""))
 
 

@@ -227,6 +227,7 @@ class Formats(_Section):
 
     tflite: dict[str, FormatCell] = Field(default_factory=dict)
     ncnn: dict[str, FormatCell] = Field(default_factory=dict)
+    torchscript: dict[str, FormatCell] = Field(default_factory=dict)
 
 
 class Sensitivity(_Section):
@@ -243,11 +244,15 @@ class Active(_Section):
     format: str
 
 
-class Eager(_Section):
-    """An FP32 variant in PyTorch's eager mode, and the variant whose ONNX artifact it became."""
+class RuntimePair(_Section):
+    """A chain's FP32 and INT8 variant, which every runtime executes in one interleaved run.
 
-    network: str
-    artifact: str
+    `aotinductor` also compiles both with the C++ compiler, about half a minute each.
+    """
+
+    fp32: str
+    int8: str
+    aotinductor: bool = True
 
 
 class Params(_Section):
@@ -265,12 +270,12 @@ class Params(_Section):
     bench: Bench
     formats: Formats = Field(default_factory=Formats)
     sensitivity: dict[str, Sensitivity] = Field(default_factory=dict)
-    eager: dict[str, Eager] = Field(default_factory=dict)
+    runtimes: dict[str, RuntimePair] = Field(default_factory=dict)
     active: Active
 
     @model_validator(mode="after")
     def _names_exist(self) -> Params:
-        for name in [*self.datasets, *self.models, *self.variants, *self.eager]:
+        for name in [*self.datasets, *self.models, *self.variants, *self.runtimes]:
             if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
                 raise ValueError(
                     f"the name {name!r}: use lower-case letters, digits, '-' and '.' "
@@ -288,14 +293,8 @@ class Params(_Section):
             _known(f"{where}.dataset", variant.dataset, self.datasets)
             _known(f"{where}.schedule", variant.schedule, self.schedules)
             self._ends_at_a_model(name)
-        for name, pair in self.eager.items():
-            _known(f"eager.{name}.network", pair.network, self.variants)
-            _known(f"eager.{name}.artifact", pair.artifact, self.variants)
-            if (step := self.variants[pair.network].step) in {"quantize", "cast"}:
-                raise ValueError(
-                    f"eager.{name}.network is {pair.network}, whose step is {step}; "
-                    "name a variant in single precision, such as the chain's baseline"
-                )
+        for name, pair in self.runtimes.items():
+            self._fits_a_pair(f"runtimes.{name}", pair)
         for format_name, cells in self.formats:
             self._fit_their_variants(f"formats.{format_name}", cells)
         for name, entry in self.sensitivity.items():
@@ -316,6 +315,26 @@ class Params(_Section):
                 f"{where}.dataset is {entry.dataset!r}, but variants.{name}.dataset is "
                 f"{variant.dataset!r}; write the same"
             )
+
+    def _fits_a_pair(self, where: str, pair: RuntimePair) -> None:
+        _known(f"{where}.fp32", pair.fp32, self.variants)
+        _known(f"{where}.int8", pair.int8, self.variants)
+        if (step := self.variants[pair.fp32].step) in {"quantize", "cast"}:
+            raise ValueError(
+                f"{where}.fp32 is {pair.fp32}, whose step is {step}; name a variant in single "
+                "precision, such as the chain's baseline"
+            )
+        if (step := self.variants[pair.int8].step) != "quantize":
+            raise ValueError(
+                f"{where}.int8 is {pair.int8}, whose step is {step}; name one of the step quantize"
+            )
+        for name in (pair.fp32, pair.int8):
+            for format_name, cells in self.formats:
+                if name not in cells:
+                    raise ValueError(
+                        f"{where}: {name} is not in formats.{format_name}, and runtimes are "
+                        "compared in every format; add it there, or remove the pair"
+                    )
 
     def _fit_their_variants(self, where: str, cells: dict[str, FormatCell]) -> None:
         for name, cell in cells.items():

@@ -36,8 +36,10 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "export-ncnn": (*_NETWORKS, "torchao", "pnnx", "ncnn"),
     "evaluate-tflite": (*_READ_IMAGES, "safetensors", "ai-edge-litert"),
     "evaluate-ncnn": (*_READ_IMAGES, "safetensors", "ncnn"),
-    # What runs the artifact is in the fingerprint.
-    "benchmark-eager": _NETWORKS,
+    "export-torchscript": (*_NETWORKS, "torchao"),
+    "evaluate-torchscript": (*_READ_IMAGES, "safetensors", "torch"),
+    # What runs the other artifacts is in the fingerprint.
+    "benchmark-runtimes": (*_NETWORKS, "torchao"),
     "sensitivity": (*_NETWORKS, "torchao", "matplotlib"),
     "compare": ("matplotlib", "numpy"),
 }

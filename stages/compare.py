@@ -11,9 +11,9 @@ from edgesmith.device import fingerprint
 from edgesmith.params import load_params
 from edgesmith.report import compare, sensitivity
 from edgesmith.report.cells import read_cells
-from edgesmith.report.eager import read_eager
 from edgesmith.report.formats import read_costs
 from edgesmith.report.plot import strategies_png
+from edgesmith.report.runtimes import read_runtimes
 from stages._run import main
 
 
@@ -24,9 +24,9 @@ def run() -> None:
     cells = read_cells(params, metrics, device)
     files.write_json(metrics / "strategies.json", compare.strategies(cells))
     files.write_json(metrics / "active.json", compare.active(cells, params))
-    whole_way = read_eager(params.eager, metrics, device)
+    compared = read_runtimes(params.runtimes, metrics, device)
     costs = read_costs(cells, metrics)
-    report = compare.markdown(cells, params, device, whole_way, costs)
+    report = compare.markdown(cells, params, device, compared, costs)
     layers = sensitivity.markdown(sensitivity.read_all(list(params.sensitivity)))
     files.write_text(metrics / "comparison.md", report + layers)
     files.write_bytes(metrics / "strategies.png", strategies_png(cells))

@@ -3,7 +3,13 @@
 from pathlib import Path
 
 from edgesmith.bench import record as bench_record
-from edgesmith.bench.record import Bench, EagerBench, EndToEndLatency, ModelLatency
+from edgesmith.bench.record import (
+    Bench,
+    EndToEndLatency,
+    ModelLatency,
+    RuntimeCell,
+    RuntimesBench,
+)
 from edgesmith.device import fingerprint
 from edgesmith.device.fingerprint import Device
 from edgesmith.intervals import Bounds
@@ -54,8 +60,12 @@ tolerances:
 export: {opset: 21, batch: "1", parity_images: 8}
 runtime: {threads: 1, providers: [cpu]}
 bench: {rounds: 2, min_runs: 5, min_seconds: 0.01, max_warmup_seconds: 0.1}
-eager:
-  net: {network: base, artifact: pruned}
+formats:
+  tflite: &both {base: &base {dataset: signs, baseline: base}, ptq: *base}
+  ncnn: *both
+  torchscript: *both
+runtimes:
+  net: {fp32: base, int8: ptq}
 active: {variant: pruned, format: onnx}  # for dvc metrics diff
 """
 
@@ -140,31 +150,38 @@ def add_cell(
     bench_record.write(bench, folder / f"metrics/bench/host/{variant}.{format_name}.json")
 
 
-def add_eager(folder: Path, *, machine: str | None = None, noisy: bool = False) -> None:
-    """The whole way from `base` to `pruned`: 20 ms to 4 ms."""
-    slow, fast = (
-        ModelLatency(p50=p50, p90=p50 * 1.1, p99=p50 * 1.2, mean=p50) for p50 in (20.0, 4.0)
-    )
-    bench = EagerBench(
+def add_runtimes(folder: Path, *, machine: str | None = None, noisy: bool = False) -> None:
+    """`base` in PyTorch eager, 20 ms, and `ptq` in ONNX Runtime, 4 ms; no compiler."""
+
+    def cell(variant: str, precision: str, mode: str, runtime: str, p50: float) -> RuntimeCell:
+        speedup = 20 / p50
+        return RuntimeCell(
+            variant=variant,
+            precision=precision,
+            mode=mode,
+            runtime=runtime,
+            providers="cpu",
+            latency_ms=ModelLatency(p50=p50, p90=p50 * 1.1, p99=p50 * 1.2, mean=p50),
+            rss_mb=500,
+            load_ms=20,
+            speedup=speedup,
+            speedup_ci95=Bounds(low=speedup - 0.2, high=speedup + 0.2),
+            runs=100,
+            warmup_runs=20,
+            steady=True,
+            noisy=noisy,
+        )
+
+    bench = RuntimesBench(
         device="host",
         fingerprint=machine or make_device().fingerprint_id,
-        network="base",
-        engine="torch 2",
-        artifact="pruned",
-        format="onnx",
-        precision="fp32",
-        runtime="onnxruntime 1",
-        providers="cpu",
+        reference="torch-eager-fp32",
         threads=1,
-        eager_ms=slow,
-        artifact_ms=fast,
-        eager_rss_mb=500,
-        artifact_rss_mb=90,
-        speedup=5.0,
-        speedup_ci95=Bounds(low=4.8, high=5.2),
-        runs=100,
         rounds=2,
-        steady=True,
-        noisy=noisy,
+        cells={
+            "torch-eager-fp32": cell("base", "fp32", "eager", "torch 2", 20.0),
+            "onnx-int8": cell("ptq", "int8", "", "onnxruntime 1", 4.0),
+        },
+        not_built={"torch-aotinductor-fp32": "no C++ compiler"},
     )
-    bench_record.write(bench, folder / "metrics/bench/host/net.eager.json")
+    bench_record.write(bench, folder / "metrics/bench/host/net.runtimes.json")

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgesmith.cli import app
-from tests.checkout import PARAMS, add_cell, add_eager, make_checkout
+from tests.checkout import PARAMS, add_cell, add_runtimes, make_checkout
 
 BUILD_SIDE = ("torch", "onnx", "yaml", "ruamel", "dvc", "matplotlib", "timm", "edgesmith.params")
 
@@ -115,10 +115,10 @@ def test_compare_prints_the_measured_table(tmp_path: Path) -> None:
     folder = make_checkout(tmp_path)
     add_cell(folder, "base", 900, delta=0.0)
     add_cell(folder, "pruned", 890, speedup=1.43, delta=-0.01)
-    add_eager(folder)
+    add_runtimes(folder)
     output = _run("compare", "--folder", folder)
     assert "pruned" in output and "Abacus 9000" in output
-    assert "PyTorch eager FP32 → ONNX Runtime FP32: 5.0× [4.8, 5.2]" in output
+    assert "PyTorch eager FP32 → ONNX Runtime INT8: 5.0× [4.8, 5.2]" in output
     rows = json.loads(_run("compare", "--folder", folder, "--json"))
     assert rows["pruned.onnx"]["speedup"] == 1.43
 

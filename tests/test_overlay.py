@@ -46,8 +46,9 @@ def test_named_sections_are_replaced_whole(params: Path) -> None:
     _apply(
         params,
         """
-_replace: [variants, eager]
-eager: {}
+_replace: [variants, formats, runtimes]
+formats: {}
+runtimes: {}
 variants:
   only: {step: train, parent: net, teacher: only, baseline: only, dataset: signs, schedule: full}
 active: {variant: only}

@@ -8,7 +8,7 @@ import pytest
 
 from edgesmith import overlay
 from edgesmith.params import load_params
-from tests.imports import ROOT, closure, sources
+from tests.imports import ROOT, closure, find, imports_of, sources
 
 # What a device has: nothing that these import may lead to the build side.
 DEVICE_SIDE = (
@@ -16,6 +16,7 @@ DEVICE_SIDE = (
     "ncnn_int8",
 )
 BUILD_SIDE = ("edgesmith/tasks", "edgesmith/compress", "edgesmith/formats")
+HEAVY = {"torch", "torchvision", "timm", "torchao", "onnx", "onnxslim", "dvc"}
 
 
 def _device_modules() -> list[str]:
@@ -26,12 +27,28 @@ def _device_modules() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("module", _device_modules())
+def _file(module: str) -> str:
+    path = find(module)
+    assert path is not None
+    return path
+
+
+# PyTorch's own runtime is of the build side; `runtimes.session` imports it by name when asked.
+BUILD_RUNTIME = "edgesmith.runtimes.torch"
+
+
+def test_one_runtime_alone_imports_torch_and_nothing_else_of_the_build_side() -> None:
+    assert [m for m in _device_modules() if "torch" in imports_of(_file(m))] == [BUILD_RUNTIME]
+    read = closure(BUILD_RUNTIME)
+    assert not [path for path in read.ours if path.startswith(BUILD_SIDE)]
+    assert read.foreign & HEAVY == {"torch"}
+
+
+@pytest.mark.parametrize("module", [m for m in _device_modules() if m != BUILD_RUNTIME])
 def test_device_side_leads_to_nothing_of_the_build_side(module: str) -> None:
     read = closure(module)
     assert not [path for path in read.ours if path.startswith(BUILD_SIDE)]
-    heavy = {"torch", "torchvision", "timm", "torchao", "onnx", "onnxslim", "dvc"}
-    assert not heavy & read.foreign
+    assert not HEAVY & read.foreign
 
 
 def test_lock_names_no_host_and_hashes_everything() -> None:

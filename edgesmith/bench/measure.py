@@ -26,7 +26,7 @@ from edgesmith import contract as contracts
 from edgesmith import errors
 from edgesmith.bench import statistics as stats
 from edgesmith.bench.frame import camera_frame
-from edgesmith.bench.record import Bench, EagerBench, EndToEndLatency, ModelLatency
+from edgesmith.bench.record import Bench, EndToEndLatency, ModelLatency
 from edgesmith.errors import EdgesmithError, RuntimeUnavailableError
 from edgesmith.intervals import Bounds, Interval
 
@@ -51,10 +51,14 @@ class Settings(NamedTuple):
 
 
 class Loadable(NamedTuple):
-    """A folder with a network, and the module that loads it: a `worker.Loader`."""
+    """A folder with a network, and the module that loads it: a `worker.Loader`.
+
+    `providers` take the place of those in `Settings` where not every network has the same.
+    """
 
     folder: Path
     by: str = "edgesmith.bench.artifact"
+    providers: tuple[str, ...] = ()
 
 
 class Process:
@@ -77,7 +81,7 @@ class Process:
                 by=network.by,
                 folder=str(network.folder),
                 threads=settings.threads,
-                providers=list(settings.providers),
+                providers=list(network.providers or settings.providers),
                 frame=base64.b64encode(frame).decode(),
             )
         except BaseException:
@@ -172,7 +176,7 @@ def take_turns(
     """Measure networks in turns, each in a process of its own that stays alive throughout.
 
     `frame` is the encoded image of the end-to-end figure (default: `camera_frame()`), which is
-    taken of the first network alone, if that has it.
+    taken of the first network alone and is empty if that does not have it.
     """
     frame = camera_frame() if frame is None else frame
     with ExitStack() as stack:
@@ -188,7 +192,7 @@ def take_turns(
             loaded=[process.loaded for process in processes],
             warm=warm,
             samples_ms=samples,
-            end_to_end_ms=_turn(processes[0], "end_to_end", settings)(),
+            end_to_end_ms=_end_to_end(processes[0], settings),
             rss_mb=[float(process.ask(do="finish")["rss_mb"]) for process in processes],
         )
 
@@ -247,36 +251,9 @@ def measure_pair(
     )
 
 
-def measure_against_eager(
-    artifact: Path, network: Loadable, settings: Settings, *, device: str, fingerprint: str
-) -> EagerBench:
-    """Speed-up of `artifact` over `network` in the framework that trained it, from one run."""
-    contract = contracts.read(artifact)
-    turns = take_turns([Loadable(artifact), network], settings)
-    speedup, interval = turns.speedup()
-    ours, theirs = turns.loaded
-    return EagerBench(
-        device=device,
-        fingerprint=fingerprint,
-        network=network.folder.name,
-        engine=theirs["engine"],
-        artifact=contract.variant,
-        format=contract.format,
-        precision=contract.precision,
-        runtime=ours["engine"],
-        providers=" ".join(ours["providers"]),
-        threads=settings.threads,
-        eager_ms=ModelLatency.of(stats.latency(turns.all_ms(1))),
-        artifact_ms=ModelLatency.of(stats.latency(turns.all_ms(0))),
-        eager_rss_mb=round(turns.rss_mb[1], 1),
-        artifact_rss_mb=round(turns.rss_mb[0], 1),
-        speedup=round(speedup, 4),
-        speedup_ci95=Bounds.of(interval),
-        runs=min(len(turns.all_ms(number)) for number in (0, 1)),
-        rounds=settings.rounds,
-        steady=all(answer["steady"] for answer in turns.warm),
-        noisy=any(stats.is_noisy(turns.all_ms(number)) for number in (0, 1)),
-    )
+def _end_to_end(process: Process, settings: Settings) -> list[float]:
+    has_it = "end_to_end" in process.loaded["calls"]
+    return _turn(process, "end_to_end", settings)() if has_it else []
 
 
 def _turn(process: Process, what: str, settings: Settings) -> Callable[[], list[float]]:

@@ -1,4 +1,4 @@
-"""`metrics/bench/<device>/`: `<variant>.<format>.json`, one measured cell, and `<key>.eager.json`.
+"""`metrics/bench/<device>/`: one measured cell, `<variant>.<format>.json`; `<key>.runtimes.json`.
 
 Objects in place of lists and absent keys in place of nulls: DVC drops both without a word.
 """
@@ -83,37 +83,47 @@ class Bench(_Part):
     noisy: bool
 
 
-class EagerBench(_Part):
-    """How fast an artifact is against the FP32 network in PyTorch's eager mode, in the same run.
+class RuntimeCell(_Part):
+    """One network in one runtime; `speedup` is over the run's reference, from the same rounds.
 
-    The whole way of a chain: what a training script's own `net(x)` takes, and what the artifact
-    takes on the same device with as many threads. `runs` are those of the side that had fewer.
+    `mode` says how the runtime executes it ("eager", "TorchScript"); `rss_mb` is the peak of a
+    process that loads and runs this network and nothing else.
+    """
+
+    variant: str
+    precision: str
+    mode: str
+    runtime: str
+    providers: str
+    latency_ms: ModelLatency
+    rss_mb: PositiveFloat
+    load_ms: PositiveFloat
+    speedup: PositiveFloat
+    speedup_ci95: Bounds
+    runs: int = Field(gt=0)
+    warmup_runs: int = Field(gt=0)
+    steady: bool
+    noisy: bool
+
+
+class RuntimesBench(_Part):
+    """A chain's FP32 and INT8 network in every runtime, from one interleaved run.
+
+    Ratios are against the cell `reference`: PyTorch eager FP32, what a training script's own
+    `net(x)` takes on the same device with as many threads. `not_built` says why by cell.
     """
 
     version: Literal[1] = 1
     device: str
     fingerprint: str
-    network: str
-    engine: str
-    artifact: str
-    format: str
-    precision: str
-    runtime: str
-    providers: str
+    reference: str
     threads: int = Field(gt=0)
-    eager_ms: ModelLatency
-    artifact_ms: ModelLatency
-    eager_rss_mb: PositiveFloat
-    artifact_rss_mb: PositiveFloat
-    speedup: PositiveFloat
-    speedup_ci95: Bounds
-    runs: int = Field(gt=0)
     rounds: int = Field(gt=0)
-    steady: bool
-    noisy: bool
+    cells: dict[str, RuntimeCell]
+    not_built: dict[str, str] = Field(default_factory=dict)
 
 
-def write(record: Bench | EagerBench, path: Path) -> None:
+def write(record: Bench | RuntimesBench, path: Path) -> None:
     """Write the metric file."""
     files.write_json(path, record.model_dump(mode="json"))
 
@@ -123,9 +133,9 @@ def read(path: Path) -> Bench:
     return _read(path, Bench)
 
 
-def read_eager(path: Path) -> EagerBench:
-    """Parse an `.eager.json`; ContractError names the key that does not fit."""
-    return _read(path, EagerBench)
+def read_runtimes(path: Path) -> RuntimesBench:
+    """Parse a `.runtimes.json`; ContractError names the key that does not fit."""
+    return _read(path, RuntimesBench)
 
 
 def _read(path: Path, kind: type[_Record]) -> _Record:

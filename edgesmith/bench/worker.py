@@ -84,6 +84,7 @@ def _describe(subject: Subject) -> dict[str, Any]:
         "first_ms": timing.time_once(subject.calls["infer"]),
         "engine": subject.engine,
         "providers": list(subject.providers),
+        "calls": sorted(subject.calls),
         "pid": os.getpid(),
     }
 

@@ -5,16 +5,16 @@ Every sentence comes from the records: nothing is claimed that a file under `met
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from edgesmith.bench.record import Bench, EagerBench
+from edgesmith.bench.record import Bench, RuntimesBench
 from edgesmith.device import fingerprint
 from edgesmith.device.fingerprint import Device
 from edgesmith.errors import ParamsError
 from edgesmith.intervals import Bounds
 from edgesmith.params import Params, PruneVariant
-from edgesmith.report import eager
+from edgesmith.report import runtimes
 from edgesmith.report.accuracy import unpaired_difference
 from edgesmith.report.cells import Cell
 from edgesmith.report.cost import Cost
@@ -25,6 +25,8 @@ HEADERS = (
     *("variant", "format", "precision", "top-1, %", "Δ, points", "size, MB", "size ×"),
     *("params ×", "MACs ×", "p50 / p90, ms", "speed-up ×", "retrained"),
 )
+# Formats without a benchmark stage of their own.
+_TIMED_IN_TABLE = {"torchscript"}
 
 
 def strategies(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
@@ -95,7 +97,7 @@ def markdown(
     cells: Sequence[Cell],
     params: Params,
     device: Device,
-    whole_way: Sequence[EagerBench] = (),
+    compared: Mapping[str, RuntimesBench] | None = None,
     costs: Sequence[Cost] = (),
 ) -> str:
     """`comparison.md`: tables, how they were measured, and what the controls show."""
@@ -113,8 +115,8 @@ def markdown(
         ]
     if formats := across(cells):
         lines += ["", "## One quantization in every format", "", *formats]
-    if whole_way:
-        lines += ["", "## The whole way", "", *eager.sentences(whole_way, device)]
+    if compared:
+        lines += ["", "## Runtimes, one run", "", *runtimes.markdown(compared, device)]
     if taken := exports(costs, device):
         lines += ["", "## What an export takes", "", *taken]
     lines += ["", "## How it was measured", "", *notes(cells, device)]
@@ -151,9 +153,16 @@ def notes(cells: Sequence[Cell], device: Device) -> list[str]:
             f"- Measured on another machine and therefore left out: {names}. Run `dvc repro` to "
             "measure here."
         )
-    missing = [f"`{cell.name}`" for cell in cells if cell.bench is None and not cell.other_machine]
-    if missing:
-        lines.append(f"- Not measured: {', '.join(missing)}.")
+    missing = [cell for cell in cells if cell.bench is None and not cell.other_machine]
+    unmeasured = [f"`{cell.name}`" for cell in missing if cell.format not in _TIMED_IN_TABLE]
+    if unmeasured:
+        lines.append(f"- Not measured: {', '.join(unmeasured)}.")
+    elsewhere = [f"`{cell.name}`" for cell in missing if cell.format in _TIMED_IN_TABLE]
+    if elsewhere:
+        lines.append(
+            "- Timed only in the table of runtimes, if their chain is in it: "
+            f"{', '.join(elsewhere)}."
+        )
     return lines
 
 

@@ -26,6 +26,8 @@ ENGINES = {
     "onnx-trt": ("onnxruntime", "device-onnx"),
     "tflite": ("litert", "device-tflite"),
     "ncnn": ("ncnn", "device-ncnn"),
+    # Needs torch, which no device has: PyTorch is measured here beside the others.
+    "torchscript": ("torch", "build"),
 }
 
 

@@ -13,7 +13,6 @@ from edgesmith.bench.measure import (
     Process,
     Settings,
     interleave,
-    measure_against_eager,
     measure_pair,
 )
 from edgesmith.errors import ContractError, RuntimeUnavailableError
@@ -76,23 +75,6 @@ def test_artifact_that_is_its_own_baseline_is_measured_once(
     assert started == [artifact]
     assert measured.speedup_vs_baseline == 1
     assert measured.speedup_ci95 == Bounds(low=1, high=1)
-
-
-def test_network_of_another_framework_takes_turns_with_an_artifact(
-    artifact: Path, tmp_path: Path
-) -> None:
-    slow = Loadable(Path("models/slow"), "tests.bench.subject")
-    measured = measure_against_eager(artifact, slow, QUICK, **WHERE)
-    assert measured.eager_ms.p50 > 20 and measured.engine == "waiting 1"
-    assert measured.network == "slow" and measured.artifact == "tiny"
-    ratio = measured.eager_ms.p50 / measured.artifact_ms.p50
-    assert measured.speedup > 5 and measured.speedup == pytest.approx(ratio, rel=0.5)
-    assert measured.speedup_ci95.low <= measured.speedup <= measured.speedup_ci95.high
-    assert measured.runs >= 10 and measured.rounds == 2
-    record.write(measured, tmp_path / "x.json")
-    assert record.read_eager(tmp_path / "x.json") == measured
-    flat = measured.model_dump(mode="json")
-    assert all(isinstance(leaf, str | int | float | bool) for leaf in _leaves(flat))
 
 
 def test_each_artifact_has_a_process_of_its_own(artifact: Path) -> None:

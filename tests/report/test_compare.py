@@ -7,9 +7,9 @@ from edgesmith.errors import ParamsError
 from edgesmith.params import load_params
 from edgesmith.report import compare
 from edgesmith.report.cells import Cell, read_cells, retraining
-from edgesmith.report.eager import read_eager
 from edgesmith.report.plot import strategies_png
-from tests.checkout import add_cell, add_eager, make_checkout, make_device
+from edgesmith.report.runtimes import read_runtimes
+from tests.checkout import add_cell, add_runtimes, make_checkout, make_device
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def _cells(folder: Path) -> list[Cell]:
 
 def _markdown(folder: Path) -> str:
     params = load_params(folder / "params.yaml")
-    whole_way = read_eager(params.eager, folder / "metrics", make_device())
+    whole_way = read_runtimes(params.runtimes, folder / "metrics", make_device())
     return compare.markdown(_cells(folder), params, make_device(), whole_way)
 
 
@@ -174,17 +174,38 @@ def test_unstructured_sparsity_is_said_not_to_be_faster(checkout: Path) -> None:
 
 
 def test_the_whole_way_is_shown_with_its_interval(checkout: Path) -> None:
-    assert "whole way" not in _markdown(checkout)
-    add_eager(checkout)
+    assert "Runtimes" not in _markdown(checkout)
+    add_runtimes(checkout)
     text = _markdown(checkout)
-    assert "## The whole way" in text
-    assert "PyTorch eager FP32 → ONNX Runtime FP32: **5.0×** [4.8, 5.2] (`base` 20.00 ms" in text
-    add_eager(checkout, noisy=True)
+    assert "## Runtimes, one run" in text
+    assert "PyTorch eager FP32 → ONNX Runtime INT8: **5.0×** [4.8, 5.2] (`base` 20.00 ms" in text
+    add_runtimes(checkout, noisy=True)
     assert "[4.8, 5.2] ~" in _markdown(checkout)
 
 
+def test_torchscript_is_said_to_be_timed_in_the_table_of_runtimes(checkout: Path) -> None:
+    folder = checkout / "metrics/accuracy"
+    content = json.loads((folder / "base.onnx.json").read_text())
+    (folder / "base.torchscript.json").write_text(json.dumps(content | {"format": "torchscript"}))
+    text = _markdown(checkout)
+    assert "- Timed only in the table of runtimes, if their chain is in it: `base.torch" in text
+    assert "Not measured" not in text
+
+
+def test_every_runtime_has_a_row_and_what_was_not_built_its_reason(checkout: Path) -> None:
+    add_runtimes(checkout)
+    lines = _markdown(checkout).splitlines()
+    assert "### net: `base` and `ptq`" in lines
+    assert "| PyTorch 2 | fp32 | eager | 20.00 / 22.00 / 24.00 | 1.00 | 500 | 100 |" in lines
+    assert (
+        "| ONNX Runtime 1 | int8 | — | 4.00 / 4.40 / 4.80 | 5.00 [4.80, 5.20] | 500 | 100 |"
+        in lines
+    )
+    assert "- Not built: torch-aotinductor-fp32: no C++ compiler." in lines
+
+
 def test_the_whole_way_on_another_machine_is_not_shown(checkout: Path) -> None:
-    add_eager(checkout, machine="ffffffffffff")
+    add_runtimes(checkout, machine="ffffffffffff")
     text = _markdown(checkout)
     assert "measured on another machine (ffffffffffff)" in text and "5.0×" not in text
 

@@ -18,8 +18,11 @@ from edgesmith.params import Params, load_params
 from tests.imports import ROOT
 
 PROBE = "devices/host/dvc.yaml:probe"
-FORMATS = ("onnx", "tflite", "ncnn")
+# By format; TorchScript is timed in the table of runtimes alone.
+BENCHED = ("onnx", "tflite", "ncnn")
+FORMATS = (*BENCHED, "torchscript")
 ONNX, BENCH = "pipelines/onnx/dvc.yaml", "devices/host/onnx/dvc.yaml"
+RUNTIMES = "devices/host/runtimes/dvc.yaml"
 RESUME = ROOT / "tests/stages/resume.yaml"
 _RAN = re.compile(r"^(?:Running stage '(.+)':|Stage '(.+)' is cached)", re.MULTILINE)
 
@@ -46,11 +49,9 @@ class Pipeline:
 
     def cells(self) -> dict[str, set[str]]:
         """The variants of each format."""
-        formats = self.params.formats
         return {
             "onnx": set(self.params.variants),
-            "tflite": set(formats.tflite),
-            "ncnn": set(formats.ncnn),
+            **{name: set(cells) for name, cells in self.params.formats},
         }
 
     def set_up(self, *, build: bool) -> None:

@@ -47,7 +47,7 @@ class Stage(NamedTuple):
 
     name: str
     module: str
-    engine: str  # the runtime that the stage's format loads by name; "" for none
+    engines: tuple[str, ...]  # the runtimes that the stage's format loads by name
     deps: frozenset[str]
     params: frozenset[str]
     tools: frozenset[str]
@@ -76,7 +76,7 @@ def _stage(path: Path, name: str, body: dict[str, Any], key: str = "", item: Any
     return Stage(
         name=f"{name}@{key}" if key else name,
         module=re.fullmatch(r"python -m (\S+).*", _resolve(body["cmd"], key, item))[1],
-        engine=_engine_of(path.parent.name),
+        engines=_engines_of(path.parent.name),
         deps=frozenset(dep.rstrip("/") for dep in deps),
         params=frozenset(_resolve(entry, key, item) for entry in own),
         tools=frozenset(_resolve(group, key, item) for group in groups),
@@ -84,10 +84,11 @@ def _stage(path: Path, name: str, body: dict[str, Any], key: str = "", item: Any
     )
 
 
-def _engine_of(format_name: str) -> str:
-    """pipelines/<format> and devices/<device>/<format> run artifacts of that format."""
-    found = ENGINES.get(format_name)
-    return f"edgesmith.runtimes.{found[0]}" if found else ""
+def _engines_of(folder: str) -> tuple[str, ...]:
+    """pipelines/<format> and devices/<device>/<format> run that format, …/runtimes all of them."""
+    names = ENGINES if folder == "runtimes" else [folder]
+    found = dict.fromkeys(ENGINES[name][0] for name in names if name in ENGINES)
+    return tuple(f"edgesmith.runtimes.{name}" for name in found)
 
 
 def _stages() -> list[Stage]:
@@ -107,8 +108,8 @@ def _stages() -> list[Stage]:
 
 
 def _read_by(stage: Stage) -> Imports:
-    """What the stage's module leads to, and the engine of its format."""
-    modules = [closure(name) for name in (stage.module, stage.engine) if name]
+    """What the stage's module leads to, and the engines of its formats."""
+    modules = [closure(name) for name in (stage.module, *stage.engines)]
     return Imports(
         frozenset[str]().union(*(found.ours for found in modules)),
         frozenset[str]().union(*(found.foreign for found in modules)),

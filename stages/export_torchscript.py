@@ -1,0 +1,28 @@
+"""Write a variant as TorchScript: models/<variant>/ -> artifacts/<variant>/torchscript."""
+
+from pathlib import Path
+
+from edgesmith.files import output_folder
+from edgesmith.formats import gate, torchscript
+from edgesmith.params import load_params
+from edgesmith.report import cost
+from stages._run import main
+
+
+def run(variant: str) -> None:
+    params = load_params()
+    model, artifact = Path("models") / variant, Path("artifacts") / variant / "torchscript"
+    with output_folder(artifact) as folder:
+        written = torchscript.export(model, folder)
+        gate.admit(
+            artifact,
+            folder,
+            written.description,
+            params,
+            lambda images: torchscript.rank(model, written, images),
+        )
+    cost.write(variant, "torchscript")
+
+
+if __name__ == "__main__":
+    main(run)
