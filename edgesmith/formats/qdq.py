@@ -219,8 +219,12 @@ class _Inserter:
         shape = (-1,) + (1,) * (weight.ndim - 1)
         integers = np.clip(np.rint(weight / scales.reshape(shape)), -127, 127).astype(np.int8)
         source = node.input[0]
-        node.input[1] = self._dequantized(f"{layer}.weight", integers, scales)
-        if self.scheme == "affine" and len(node.input) > 2:
+        # ONNX Runtime's Conv compares zero points that it is given with 0 in every run; its integer
+        # Gemm is only chosen where they are there.
+        affine = self.scheme == "affine"
+        implied = affine and node.op_type == "Conv"
+        node.input[1] = self._dequantized(f"{layer}.weight", integers, scales, implied=implied)
+        if affine and len(node.input) > 2:
             _, values = self.quantized[source]
             # int32 biases in units of input scale times weight scale, as integer kernels add them.
             units = np.float64(values.affine()[0]) * scales.astype(np.float64)
@@ -230,17 +234,28 @@ class _Inserter:
                 f"{layer}.bias",
                 np.clip(bias, -limit, limit).astype(np.int32),
                 units.astype(np.float32),
+                implied=True,
             )
 
     def _dequantized(
-        self, name: str, integers: npt.NDArray[np.integer], scales: npt.NDArray[np.float32]
+        self,
+        name: str,
+        integers: npt.NDArray[np.integer],
+        scales: npt.NDArray[np.float32],
+        *,
+        implied: bool,
     ) -> str:
-        """A constant held as integers, one scale per entry of its first axis."""
+        """A constant held as integers, one scale per entry of its first axis.
+
+        Its zero points are 0, which need not be written (`implied`).
+        """
         inputs = [
             self._constant(f"{name}_quantized", integers),
             self._constant(f"{name}_scale", scales),
-            self._constant(f"{name}_zero_point", np.zeros(len(scales), integers.dtype)),
         ]
+        if not implied:
+            zeros = np.zeros(len(scales), integers.dtype)
+            inputs.append(self._constant(f"{name}_zero_point", zeros))
         output = f"{name}_dequantized"
         self.nodes.append(
             helper.make_node(
