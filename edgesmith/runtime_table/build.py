@@ -84,9 +84,11 @@ def _in_integers(variant: Path, net: torch.nn.Module, card: store.Card) -> torch
     # Registers the passes. Without it everything compiles too, but to float arithmetic.
     from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer  # noqa: F401, PLC0415
 
-    quantization = ranges.read(variant)
-    graph = simulate(net, card.network.input, quantization.scheme)
+    quantization, spec = ranges.read(variant), card.network.input
+    graph = simulate(net, spec, quantization.scheme)
     give_ranges(graph, quantization.activations)
+    # The simulated weights learn their scales when values pass; until then every scale is 1.
+    graph(torch.zeros(1, 3, spec.height, spec.width))
     converted: torch.fx.GraphModule = convert_pt2e(graph)
     for node in converted.graph.nodes:
         if node.target in {
