@@ -114,7 +114,9 @@ def groups(params: Params, arch: str, isa: str) -> list[Group]:
     """
     made: dict[str, list[tuple[bool, str]]] = {}
     for name, variant in params.variants.items():
-        if isinstance(variant, QuantizeVariant) and variant.parent == variant.baseline:
+        if not isinstance(variant, QuantizeVariant) or variant.method == "ladder":
+            continue  # a ladder ends with one of the other methods, which have rows of their own
+        if variant.parent == variant.baseline:
             made.setdefault(variant.baseline, []).append((variant.method != "ptq", name))
     found = []
     for baseline, ours in made.items():
