@@ -18,9 +18,10 @@ from edgesmith import contract as contracts
 from edgesmith import files
 from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.graph import simulate
+from edgesmith.compress.quantize.mixed import input_keys
 from edgesmith.contract import Description, Input, Output
 from edgesmith.errors import ExportError
-from edgesmith.formats import ncnn_keys, simulation
+from edgesmith.formats import ncnn_keys
 from edgesmith.ncnn_int8 import model as models
 from edgesmith.ncnn_int8.quantize import Scales, quantize, requantized_to
 from edgesmith.tasks.classify import store
@@ -139,7 +140,7 @@ def _convert(net: nn.Module, height: int, width: int, folder: Path, *, half: boo
 def _to_integers(variant: Path, net: nn.Module, card: store.Card, folder: Path) -> dict[str, Blob]:
     """Round the float model in `folder` by the variant's ranges; the blobs that hold them."""
     quantization = ranges.read(variant)
-    keys = simulation.input_keys(simulate(net, card.network.input, quantization.scheme))
+    keys = input_keys(simulate(net, card.network.input, quantization.scheme))
     model = models.read(folder / PARAM, folder / BINARY)
     matched = ncnn_keys.match(model, net, list(keys))
     matched = {

@@ -54,7 +54,7 @@ def scales(
 ) -> dict[str, Scales]:
     """Ranges of `quantization.json` as NCNN takes them, by NCNN layer.
 
-    `matched` is what `match` found and `keys` what `simulation.input_keys` did.
+    `matched` is what `match` found and `keys` what `input_keys` did.
     Raises ExportError naming a tensor or a weight that the file has no range for.
     """
     result = {}

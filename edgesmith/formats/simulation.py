@@ -7,13 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.fx import GraphModule
 
 from edgesmith.compress.quantize import ranges
-from edgesmith.compress.quantize.fake import PerChannelWeight, TensorRange
 from edgesmith.compress.quantize.graph import give_ranges, simulate, tensor_ranges
-from edgesmith.compress.quantize.mixed import simulating
-from edgesmith.errors import ModelError
 from edgesmith.preprocess import Float32Array, UInt8Array, normalise
 from edgesmith.report.accuracy import sqnr_db
 from edgesmith.tasks.classify import store
@@ -52,24 +48,3 @@ def rank(variant: Path, images: UInt8Array, execute: Execute) -> list[tuple[str,
                 levels.setdefault(key, []).append(float(sqnr_db(own, expected[key])))
     means = ((key, float(np.mean(found))) for key, found in levels.items())
     return sorted(means, key=lambda pair: pair[1])
-
-
-def input_keys(graph: GraphModule) -> dict[str, str]:
-    """Range key of the tensor that each convolution and linear layer reads, in the graph's order.
-
-    Pooling and reshaping in between share their input's range, so a key is always that of the
-    operator that gave the values. ModelError names a layer whose input is not quantized.
-    """
-    found = {}
-    for node in graph.graph.nodes:
-        weight = simulating(graph, node.args[1]) if len(node.args) > 1 else None
-        if not isinstance(weight, PerChannelWeight):
-            continue
-        source = simulating(graph, node.args[0])
-        if not isinstance(source, TensorRange):
-            raise ModelError(
-                f"layer {weight.key}: the graph does not quantize what it reads; add a rule to "
-                "compress/quantize/quantizer.py"
-            )
-        found[weight.key] = source.key
-    return found

@@ -13,9 +13,10 @@ from torch import nn
 from edgesmith import contract as contracts
 from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.graph import simulate
+from edgesmith.compress.quantize.mixed import input_keys
 from edgesmith.data.store import load_split
 from edgesmith.errors import ExportError, ParityError
-from edgesmith.formats import ncnn_keys, ncnn_layers, simulation
+from edgesmith.formats import ncnn_keys, ncnn_layers
 from edgesmith.formats.ncnn import BINARY, PARAM, Written, _convert, export
 from edgesmith.ncnn_int8 import model as models
 from edgesmith.report.accuracy import sqnr_db
@@ -130,7 +131,7 @@ def test_ranges_reach_their_tensors_whatever_the_network(made: Made, architectur
     reference = store.load_reference(case.variant)["self"]
     ranking = ncnn_layers.rank(case.variant, case.folder, case.written.blobs, tiny.noise(2))
     net, card = store.load(case.variant)
-    keys = simulation.input_keys(simulate(net, card.network.input, "affine"))
+    keys = input_keys(simulate(net, card.network.input, "affine"))
 
     assert sqnr_db(logits, reference) > 15
     # A range at the wrong tensor shows there, even where the logits hide it.
@@ -204,7 +205,7 @@ def test_a_missing_range_is_refused_with_the_layer_and_tensor(made: Made, tmp_pa
 def test_a_model_with_weights_of_another_network_is_refused(made: Made, tmp_path: Path) -> None:
     case = made("resnet18")
     net, card = store.load(case.variant)
-    layers = list(simulation.input_keys(simulate(net, card.network.input, "affine")))
+    layers = list(input_keys(simulate(net, card.network.input, "affine")))
     _convert(net, tiny.SIZE, tiny.SIZE, tmp_path, half=False)
     model = models.read(tmp_path / PARAM, tmp_path / BINARY)
     changed = list(model.layers)

@@ -1,4 +1,4 @@
-"""Mixed precision: single layers of a simulated graph that compute in float."""
+"""Which layers of a simulated graph read integers, and how single ones are left in float."""
 
 from __future__ import annotations
 
@@ -50,6 +50,27 @@ def simulating(graph: GraphModule, node: object) -> nn.Module | None:
     if isinstance(node, Node) and node.op == "call_module":
         return graph.get_submodule(str(node.target))
     return None
+
+
+def input_keys(graph: GraphModule) -> dict[str, str]:
+    """Range key of the tensor that each convolution and linear layer reads, in the graph's order.
+
+    Pooling and reshaping in between share their input's range, so a key is always that of the
+    operator that gave the values. ModelError names a layer whose input is not quantized.
+    """
+    found = {}
+    for node in graph.graph.nodes:
+        weight = simulating(graph, node.args[1]) if len(node.args) > 1 else None
+        if not isinstance(weight, PerChannelWeight):
+            continue
+        source = simulating(graph, node.args[0])
+        if not isinstance(source, TensorRange):
+            raise ModelError(
+                f"layer {weight.key}: the graph does not quantize what it reads; add a rule to "
+                "compress/quantize/quantizer.py"
+            )
+        found[weight.key] = source.key
+    return found
 
 
 def _readers(graph: GraphModule, node: Node) -> Iterator[Node]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgesmith import files
 from edgesmith.compress.quantize import ranges, rungs
+from edgesmith.compress.quantize.biases import round_biases
 from edgesmith.compress.quantize.graph import calibrate, read_ranges, read_weight_scales, simulate
 from edgesmith.compress.quantize.ladder import climb
 from edgesmith.compress.quantize.learned import fold, learn
@@ -49,6 +50,7 @@ def quantize(work: Work) -> None:
         weights=read_weight_scales(done.graph),
         float_layers=done.float_layers,
     )
+    round_biases(done.net, done.graph, found)
 
     def write_more(folder: Path) -> None:
         files.write_json(folder / ranges.FILE, found.model_dump(mode="json"))

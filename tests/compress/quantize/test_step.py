@@ -59,8 +59,9 @@ def test_calibration_keeps_the_decisions_and_the_weights(chain: Path) -> None:
 
     assert agreement(logits["self"], logits["parent"]) >= 0.9
     assert 10 < sqnr_db(logits["self"], logits["parent"]) < 60
+    # Biases alone were rounded, to far less than a level.
     np.testing.assert_allclose(
-        predict(folded, test.images, SPEC), predict(base, test.images, SPEC), atol=1e-3
+        predict(folded, test.images, SPEC), predict(base, test.images, SPEC), atol=5e-3
     )
     assert store.read_card(chain / "models/ptq").trained == {}
 
