@@ -156,10 +156,11 @@ def test_the_ladder_stops_at_the_first_rung_that_is_enough(chain: Path, checkout
     assert (record.taken, list(record.rungs)) == ("ptq", ["ptq"])
     assert record.rungs["ptq"].sqnr_db > 10
     assert (stored.method, stored.observer, stored.float_layers) == ("ptq", "minmax", [])
-    # Nothing is changed that need not be.
+    # Weights stay what they were; biases are rounded by ranges, which are of another observer.
     folders = (checkout / "models/auto", chain / "models/ptq")
     weights = [store.load(folder)[0].state_dict() for folder in folders]
-    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    names = [name for name in weights[0] if name.endswith("weight")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in names)
     assert "null" not in (checkout / "models/auto" / rungs.FILE).read_text()
 
 
