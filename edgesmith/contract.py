@@ -44,14 +44,34 @@ class Input(_Part):
 
 
 class Output(_Part):
-    """A tensor that the network gives and how it is read."""
+    """A tensor that the network gives and how it is read.
+
+    A classifier gives `logits` (layout NC). A detector gives per level `boxes`, distances from the
+    cell's centre to the left, top, right and bottom edge in cells of `stride` pixels (decode
+    `ltrb`), and `scores`, one logit per class (decode `sigmoid`), each a map of cells.
+    """
 
     name: str
-    meaning: Literal["logits", "boxes"]
+    meaning: Literal["logits", "boxes", "scores"]
     dtype: Literal["float32", "float16", "uint8", "int8"]
+    layout: Literal["NC", "NCHW", "NHWC"] = "NC"
     shape: list[int]
-    decode: Literal["softmax", "none"]
+    decode: Literal["softmax", "ltrb", "sigmoid", "none"]
+    stride: int | None = Field(default=None, gt=0)
     quantization: Quantization | None = None
+
+
+class Boxes(_Part):
+    """How a detector's maps become boxes.
+
+    A `one-to-one` head gives each object once; a `one-to-many` one several times, and all but the
+    best of a class that overlap it by more than `iou_threshold` are dropped (NMS).
+    """
+
+    head: Literal["one-to-one", "one-to-many"]
+    score_threshold: float = Field(default=0.25, ge=0, le=1)
+    iou_threshold: float = Field(default=0.7, ge=0, le=1)
+    max_detections: int = Field(default=300, gt=0)
 
 
 class File(_Part):
@@ -89,6 +109,7 @@ class Description(_Part):
     labels: list[str]
     input: Input
     outputs: list[Output]
+    boxes: Boxes | None = None
     files: dict[str, File]
     params: int
     macs: int

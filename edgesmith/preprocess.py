@@ -36,16 +36,20 @@ class Preprocess(BaseModel):
     """How an image becomes the network's input; travels in `contract.json` with every artifact.
 
     `mean` and `std` are in units of 0–255. `crop_fraction` is the share of the shorter side that
-    the centre crop keeps (0.875 for most ImageNet models).
+    the centre crop keeps (0.875 for most ImageNet models). `letterbox` keeps the aspect ratio and
+    fills the rest with grey of `fill`. `antialias: false` samples without a low-pass filter when
+    shrinking, as Ultralytics' networks are trained.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     height: int = Field(gt=0, le=4096)
     width: int = Field(gt=0, le=4096)
-    resize: Literal["stretch", "center-crop"] = "stretch"
+    resize: Literal["stretch", "center-crop", "letterbox"] = "stretch"
     crop_fraction: float = Field(default=1.0, gt=0, le=1)
+    fill: int = Field(default=114, ge=0, le=255)
     interpolation: Literal["nearest", "bilinear", "bicubic", "area"] = "bilinear"
+    antialias: bool = True
     colour: Literal["RGB", "BGR"] = "RGB"
     mean: tuple[float, float, float]
     std: tuple[Positive, Positive, Positive]
