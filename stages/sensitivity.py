@@ -16,7 +16,7 @@ from edgesmith.errors import DataError, ParamsError
 from edgesmith.params import load_params
 from edgesmith.report import sensitivity as report
 from edgesmith.report.sensitivity_plot import sensitivity_png
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
 from stages._run import main
 
 

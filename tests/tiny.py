@@ -23,10 +23,10 @@ from edgesmith.data.png import encode_png
 from edgesmith.data.store import Sample, load_split, write_dataset
 from edgesmith.params import Augment, Model, Params, load_params
 from edgesmith.preprocess import Preprocess, UInt8Array
-from edgesmith.tasks.classify import store
-from edgesmith.tasks.classify.fold import conv_norm_pairs, fold_batch_norm
+from edgesmith.tasks import store
 from edgesmith.tasks.classify.networks import build
 from edgesmith.tasks.classify.training import Data, predict
+from edgesmith.tasks.fold import conv_norm_pairs, fold_batch_norm
 
 # Cores are shared, and weights must not depend on how many there are.
 torch.set_num_threads(1)

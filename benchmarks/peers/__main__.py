@@ -35,7 +35,7 @@ def measure(params: Params, checkout: Path, work: Path, rounds: int) -> Results:
     groups = plan.groups(params, found["arch"], found.get("isa", ""))
     compared = []
     for group in groups:
-        result = compare(group, folders, settings, params.tolerances.int8)
+        result = compare(group, folders, settings, params.tolerances.classify.int8)
         print(table.summary(result), file=sys.stderr)
         compared.append(result)
     index = read_index(checkout / "data" / groups[0].dataset)

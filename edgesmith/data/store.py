@@ -76,6 +76,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.names)
 
+    def first(self, count: int) -> Split:
+        """The first images, as stratified as the whole."""
+        return Split(self.images[:count], self.labels[:count], self.names[:count])
+
 
 def write_dataset(
     folder: Path, labels: list[str], splits: Mapping[str, Iterable[Sample]], source: str

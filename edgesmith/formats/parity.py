@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,10 @@ import numpy.typing as npt
 from edgesmith.contract import Parity
 from edgesmith.errors import ParityError
 from edgesmith.params import Tolerance
-from edgesmith.report.accuracy import agreement, sqnr_db
+from edgesmith.report.accuracy import sqnr_db
+from edgesmith.tasks import store
+from edgesmith.tasks.learning import Images
+from edgesmith.tasks.task import task_of
 
 Float32Array = npt.NDArray[np.float32]
 # (layer, signal-to-noise ratio in dB) of the layers, worst first.
@@ -20,22 +24,27 @@ Ranking = list[tuple[str, float]]
 def measure(
     artifact: Float32Array,
     reference: Float32Array,
-    labels: npt.NDArray[np.int64],
-    against: str,
+    split: Images,
+    model: Path,
     tolerance: Tolerance,
 ) -> Parity:
-    """How far an artifact's logits (N, classes) are from the reference's on the same images."""
+    """How far an artifact's outputs are from those of the graph in `model`, which it came from.
+
+    Both are what `predict` gives for the images of `split`.
+    """
+    card = store.read_card(model)
+    task = task_of(card.task)
     flat = artifact.ravel().astype(np.float64), reference.ravel().astype(np.float64)
     norm = float(np.linalg.norm(flat[0]) * np.linalg.norm(flat[1]))
-    right, expected = artifact.argmax(1) == labels, reference.argmax(1) == labels
+    own, expected = (task.metric(outputs, split, card.network) for outputs in (artifact, reference))
     return Parity(
-        against=against,
-        images=len(labels),
+        against=str(model),
+        images=len(split),
         max_abs_diff=float(np.abs(artifact - reference).max()),
         sqnr_db=round(float(sqnr_db(artifact, reference)), 3),
         cosine=round(float(flat[0] @ flat[1]) / norm, 8) if norm else 0.0,
-        agreement=agreement(artifact, reference),
-        metric_drop=float(expected.mean() - right.mean()),
+        agreement=task.agreement(artifact, reference, card.network),
+        metric_drop=expected - own,
         tolerance=tolerance.model_dump(),
     )
 

@@ -11,9 +11,9 @@ from torch import nn
 from edgesmith.compress.prune.step import apply_masks, magnitude_masks
 from edgesmith.errors import ModelError, ParamsError
 from edgesmith.params import Model
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
 from edgesmith.tasks.classify.networks import build, head_of
-from edgesmith.tasks.classify.training import predict
+from edgesmith.tasks.predict import predict
 from tests import tiny
 from tests.tiny import variant, write_params
 

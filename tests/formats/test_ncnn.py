@@ -22,7 +22,7 @@ from edgesmith.ncnn_int8 import model as models
 from edgesmith.report.accuracy import sqnr_db
 from edgesmith.runtimes import ncnn as runtime
 from edgesmith.runtimes import session
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
 from tests import tiny
 
 PRECISIONS = {"base": "fp32", "half": "fp16", "ptq": "int8"}

@@ -19,7 +19,7 @@ from edgesmith.params import Export
 from edgesmith.report.accuracy import sqnr_db
 from edgesmith.runtimes import onnxruntime as engine
 from edgesmith.runtimes import session
-from edgesmith.tasks.classify.store import load_reference
+from edgesmith.tasks.store import load_reference
 from tests import tiny
 from tests.formats.conftest import Quantized
 

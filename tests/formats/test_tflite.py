@@ -19,7 +19,7 @@ from edgesmith.formats.tflite_check import examine
 from edgesmith.formats.tflite_graph import Graph
 from edgesmith.report.accuracy import sqnr_db
 from edgesmith.runtimes import session
-from edgesmith.tasks.classify.store import load_reference, read_card
+from edgesmith.tasks.store import load_reference, read_card
 from tests import tiny
 
 NAMES = ("base", "half", "ptq")

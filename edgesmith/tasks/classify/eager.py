@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from edgesmith.preprocess import decode_image, fit, normalise
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
 
 
 class Eager(NamedTuple):

@@ -18,9 +18,9 @@ from edgesmith.compress.quantize.graph import (
 from edgesmith.errors import ModelError
 from edgesmith.params import Model
 from edgesmith.preprocess import Preprocess, UInt8Array
-from edgesmith.tasks.classify.fold import conv_norm_pairs, fold_batch_norm
 from edgesmith.tasks.classify.networks import build
-from edgesmith.tasks.classify.training import predict
+from edgesmith.tasks.fold import conv_norm_pairs, fold_batch_norm
+from edgesmith.tasks.predict import predict
 from tests.tiny import SIZE, SPEC, noise
 
 SMALL = Preprocess(height=8, width=8, mean=(127, 127, 127), std=(64, 64, 64))

@@ -14,9 +14,9 @@ from edgesmith.compress.quantize.graph import give_ranges, read_weight_scales, s
 from edgesmith.data.store import load_split
 from edgesmith.errors import DataError, ModelError
 from edgesmith.report.accuracy import agreement, sqnr_db
-from edgesmith.tasks.classify import store
-from edgesmith.tasks.classify.fold import conv_norm_pairs, fold_batch_norm
-from edgesmith.tasks.classify.training import predict
+from edgesmith.tasks import store
+from edgesmith.tasks.fold import conv_norm_pairs, fold_batch_norm
+from edgesmith.tasks.predict import predict
 from tests import tiny
 from tests.tiny import COUNTS, SPEC, variant, write_params
 

@@ -8,7 +8,7 @@ import torch
 from edgesmith.bench.frame import camera_frame
 from edgesmith.preprocess import decode_image, fit
 from edgesmith.tasks.classify import eager, store
-from edgesmith.tasks.classify.training import predict
+from edgesmith.tasks.predict import predict
 
 
 def test_eager_network_gives_the_logits_of_the_stored_one(trained: Path) -> None:

@@ -16,9 +16,9 @@ from torch import nn
 
 from edgesmith import files
 from edgesmith.errors import ModelError
-from edgesmith.params import Model
-from edgesmith.tasks.classify.fold import Pairs, conv_norm_pairs, fold_batch_norm
-from edgesmith.tasks.classify.networks import build
+from edgesmith.params import Model, Task
+from edgesmith.tasks.fold import Pairs, conv_norm_pairs, fold_batch_norm
+from edgesmith.tasks.task import task_of
 
 WEIGHTS = "weights.safetensors"
 CARD = "model.json"
@@ -42,7 +42,7 @@ class Card(BaseModel):
 
     version: Literal[1] = 1
     name: str
-    task: Literal["classify"] = "classify"
+    task: Task
     model: str
     network: Model
     labels: list[str]
@@ -96,7 +96,10 @@ def read_card(folder: Path) -> Card:
 def load(folder: Path) -> tuple[nn.Module, Card]:
     """Rebuild the stored network (eval mode, CPU) with its card; ModelError when they disagree."""
     card = read_card(folder)
-    net = build(card.network, len(card.labels))
+    task = task_of(card.task)
+    net = task.build(card.network, len(card.labels))
+    if card.batch_norm_folded:
+        task.deploy(net)
     # Seen on the network as designed: pruning changes widths, never what feeds what.
     pairs = conv_norm_pairs(net, card.network.input.height, card.network.input.width)
     _restore_channels(net, card.layers, pairs, folder)
@@ -128,13 +131,19 @@ def load_folded(folder: Path) -> tuple[nn.Module, Card]:
     """
     net, card = load(folder)
     if not card.batch_norm_folded:
-        spec = card.network.input
-        fold_batch_norm(net, conv_norm_pairs(net, spec.height, spec.width))
+        fold(net, card)
     return net, card
 
 
+def fold(net: nn.Module, card: Card) -> None:
+    """Take away what is for training alone and fold batch normalisation, in place."""
+    task_of(card.task).deploy(net)
+    spec = card.network.input
+    fold_batch_norm(net, conv_norm_pairs(net, spec.height, spec.width))
+
+
 def save_reference(folder: Path, logits: dict[str, npt.NDArray[np.float32]]) -> None:
-    """Write the logits on the test split (N, classes) of `self`, `parent` and `baseline`."""
+    """Write what `predict` gives on the test split for `self`, `parent` and `baseline`."""
     files.write_bytes(folder / REFERENCE, safetensors.numpy.save(dict(sorted(logits.items()))))
 
 

@@ -81,6 +81,10 @@ def conv_norm_pairs(net: nn.Module, height: int, width: int) -> Pairs:
     ]
     was_training = net.training
     net.eval()
+    # A detector shows the head that is for training alone only when asked.
+    shows_both = getattr(net, "both", None)
+    if shows_both is not None:
+        net.both = True  # type: ignore[assignment]
     try:
         parameter = next(net.parameters())
         with torch.no_grad():
@@ -89,6 +93,8 @@ def conv_norm_pairs(net: nn.Module, height: int, width: int) -> Pairs:
         for hook in hooks:
             hook.remove()
         net.train(was_training)
+        if shows_both is not None:
+            net.both = shows_both
     return pairs
 
 

@@ -10,9 +10,9 @@ import torch
 
 from edgesmith.data.store import load_split
 from edgesmith.errors import ModelError
-from edgesmith.tasks.classify import store
-from edgesmith.tasks.classify.networks import count
-from edgesmith.tasks.classify.training import predict
+from edgesmith.tasks import store
+from edgesmith.tasks.count import count
+from edgesmith.tasks.predict import predict
 from tests.tiny import LABELS, SIZE, SPEC, run, variant, write_params
 
 

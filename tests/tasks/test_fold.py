@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from edgesmith.errors import ModelError
-from edgesmith.tasks.classify.fold import conv_norm_pairs, fold_batch_norm
+from edgesmith.tasks.fold import conv_norm_pairs, fold_batch_norm
 from tests.tiny import SIZE, network
 
 
