@@ -25,7 +25,7 @@ from edgesmith.tasks.count import count
 from edgesmith.tasks.learning import Data, Images, Teacher
 from edgesmith.tasks.loop import History, Hooks, Objective, fit, set_up_torch
 from edgesmith.tasks.predict import predict
-from edgesmith.tasks.task import Task, task_of
+from edgesmith.tasks.task import Task, boxes_of, task_of
 
 MODELS = Path("models")
 DATA = Path("data")
@@ -72,7 +72,7 @@ class Work:
 
     def metric(self, outputs: Float32Array, split: Images) -> float:
         """The task's metric in [0, 1] of outputs for a split."""
-        return self.task.metric(outputs, split, self.parent.network)
+        return self.task.metric(outputs, split, boxes_of(self.parent.network))
 
     def objective(
         self, schedule: Schedule, teacher: Teacher | None, *, plain: bool = False

@@ -43,7 +43,9 @@ def admit(
         predict(session, chosen.images),
         load_reference(model)["self"][:count],
         chosen,
-        model,
+        description.task,
+        description.boxes,
+        str(model),
         tolerance,
     )
     images = test.images[:_RANKED_IMAGES]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edgesmith.contract import Parity
+from edgesmith.contract import Boxes, Parity
 from edgesmith.errors import ParityError
-from edgesmith.params import Tolerance
+from edgesmith.params import Task, Tolerance
 from edgesmith.report.accuracy import sqnr_db
-from edgesmith.tasks import store
 from edgesmith.tasks.learning import Images
 from edgesmith.tasks.task import task_of
 
@@ -25,25 +23,26 @@ def measure(
     artifact: Float32Array,
     reference: Float32Array,
     split: Images,
-    model: Path,
+    task: Task,
+    boxes: Boxes | None,
+    against: str,
     tolerance: Tolerance,
 ) -> Parity:
-    """How far an artifact's outputs are from those of the graph in `model`, which it came from.
+    """How far an artifact's outputs are from those of the graph that it came from (`against`).
 
-    Both are what `predict` gives for the images of `split`.
+    Both are what `predict` gives for the images of `split`; `boxes` is how a detector's are read.
     """
-    card = store.read_card(model)
-    task = task_of(card.task)
+    judge = task_of(task)
     flat = artifact.ravel().astype(np.float64), reference.ravel().astype(np.float64)
     norm = float(np.linalg.norm(flat[0]) * np.linalg.norm(flat[1]))
-    own, expected = (task.metric(outputs, split, card.network) for outputs in (artifact, reference))
+    own, expected = (judge.metric(outputs, split, boxes) for outputs in (artifact, reference))
     return Parity(
-        against=str(model),
+        against=against,
         images=len(split),
         max_abs_diff=float(np.abs(artifact - reference).max()),
         sqnr_db=round(float(sqnr_db(artifact, reference)), 3),
         cosine=round(float(flat[0] @ flat[1]) / norm, 8) if norm else 0.0,
-        agreement=task.agreement(artifact, reference, card.network),
+        agreement=judge.agreement(artifact, reference, split, boxes),
         metric_drop=expected - own,
         tolerance=tolerance.model_dump(),
     )

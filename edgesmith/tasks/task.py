@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 
 from torch import nn
 
+from edgesmith.contract import Boxes
 from edgesmith.params import Model, Schedule
 from edgesmith.params import Task as Name
 from edgesmith.preprocess import Float32Array, Preprocess
@@ -49,13 +50,23 @@ class Task(Protocol):
         """What a network is trained for."""
         ...
 
-    def metric(self, outputs: Float32Array, split: Any, model: Model) -> float:
-        """The task's metric in [0, 1] of what `predict` or a session gave for the split."""
+    def metric(self, outputs: Float32Array, split: Any, boxes: Boxes | None) -> float:
+        """The task's metric in [0, 1] of what `predict` or a session gave for the split.
+
+        `boxes` says how a detector's outputs are read; classifiers have None.
+        """
         ...
 
-    def agreement(self, outputs: Float32Array, reference: Float32Array, model: Model) -> float:
-        """Share of decisions in [0, 1] that two outputs for the same images have in common."""
+    def agreement(
+        self, outputs: Float32Array, reference: Float32Array, split: Any, boxes: Boxes | None
+    ) -> float:
+        """Share of decisions in [0, 1] that two outputs for the split have in common."""
         ...
+
+
+def boxes_of(network: Model) -> Boxes | None:
+    """How the outputs of a detector are read; None for a classifier."""
+    return Boxes(head=network.head) if network.task == "detect" else None
 
 
 def task_of(name: Name) -> Task:

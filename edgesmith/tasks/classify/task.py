@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from edgesmith.data.store import Split, load_split
-from edgesmith.params import Model, Schedule
+from edgesmith.params import Schedule
 from edgesmith.preprocess import Float32Array
 from edgesmith.report import accuracy
 from edgesmith.tasks.classify.networks import build, head_of, start
@@ -40,11 +40,11 @@ def objective(
     return Classification(data, schedule, seed, teacher)
 
 
-def agreement(outputs: Float32Array, reference: Float32Array, model: Model) -> float:
+def agreement(outputs: Float32Array, reference: Float32Array, split: Split, boxes: None) -> float:
     """Share of images with the same top-1."""
     return accuracy.agreement(outputs, reference)
 
 
-def metric(outputs: Float32Array, split: Split, model: Model) -> float:
+def metric(outputs: Float32Array, split: Split, boxes: None) -> float:
     """Top-1 accuracy of (N, classes) logits."""
     return top1(outputs, split)
