@@ -79,7 +79,8 @@ class Work:
     ) -> Objective:
         """What the variant is trained for; `plain` without augmentation."""
         data = replace(self.data, augment=Augment()) if plain else self.data
-        return self.task.objective(data, schedule, self.params.seed, teacher)
+        boxes = boxes_of(self.parent.network)
+        return self.task.objective(data, schedule, self.params.seed, boxes, teacher)
 
     def fit(
         self,

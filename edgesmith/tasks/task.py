@@ -45,9 +45,14 @@ class Task(Protocol):
         ...
 
     def objective(
-        self, data: Data[Any], schedule: Schedule, seed: int, teacher: Teacher | None
+        self,
+        data: Data[Any],
+        schedule: Schedule,
+        seed: int,
+        boxes: Boxes | None,
+        teacher: Teacher | None,
     ) -> Objective:
-        """What a network is trained for."""
+        """What a network is trained for; `boxes` says how a detector's outputs are read."""
         ...
 
     def metric(self, outputs: Float32Array, split: Any, boxes: Boxes | None) -> float:

@@ -34,7 +34,7 @@ def fixed_channels(net: nn.Module) -> dict[nn.Module, str]:
 
 
 def objective(
-    data: Data[Split], schedule: Schedule, seed: int, teacher: Teacher | None
+    data: Data[Split], schedule: Schedule, seed: int, boxes: None, teacher: Teacher | None
 ) -> Classification:
     """Labels, and a teacher's soft targets."""
     return Classification(data, schedule, seed, teacher)
