@@ -26,13 +26,20 @@ class _Section(BaseModel):
 
 
 class Augment(_Section):
-    """Random changes of training images; all off for calibration and evaluation."""
+    """Random changes of training images; all off for calibration and evaluation.
+
+    `hue` (share of the circle), `saturation` and `mosaic` (share of images that are made of four)
+    are for images with boxes.
+    """
 
     flip: bool = False
     shift: Share = 0.0
     scale: float = Field(default=0.0, ge=0, lt=1)
     brightness: Share = 0.0
     contrast: Share = 0.0
+    hue: Share = 0.0
+    saturation: Share = 0.0
+    mosaic: Share = 0.0
 
 
 class Dataset(_Section):
@@ -46,7 +53,7 @@ class Dataset(_Section):
     many images as val says, and test takes from the rest, all of it when 0.
     """
 
-    source: Literal["signs", "imagefolder", "cifar10", "synsets"]
+    source: Literal["signs", "imagefolder", "cifar10", "synsets", "scenes", "yolo", "coco", "voc"]
     path: str
     size: int = Field(default=64, ge=16, le=1024)
     train: Count | None = 0
@@ -54,7 +61,26 @@ class Dataset(_Section):
     test: Count | None = 0
     calibration: int = Field(gt=0)
     difficulty: Share = 0.5
+    on_bad_labels: Literal["error", "drop"] = "error"
     augment: Augment = Augment()
+
+    @property
+    def task(self) -> Literal["classify", "detect"]:
+        """What its labels are for: classes of whole images, or boxes in them."""
+        return "detect" if self.source in {"scenes", "yolo", "coco", "voc"} else "classify"
+
+    @model_validator(mode="after")
+    def _keys_fit_the_task(self) -> Dataset:
+        boxes = {"hue": self.augment.hue, "saturation": self.augment.saturation}
+        boxes["mosaic"] = self.augment.mosaic
+        if self.task == "classify":
+            for key, value in boxes.items():
+                if value:
+                    raise ValueError(
+                        f"augment.{key}: only for datasets with boxes (scenes, yolo, coco, voc); "
+                        "remove the key"
+                    )
+        return self
 
 
 class Model(_Section):
