@@ -7,14 +7,14 @@ never sees on the device what it was not trained on. numpy and OpenCV only.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from edgesmith.errors import DataError
+from edgesmith.errors import ContractError, DataError
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -55,6 +55,59 @@ class Preprocess(BaseModel):
     std: tuple[Positive, Positive, Positive]
 
 
+class Letterbox(NamedTuple):
+    """Where an image lies in its letterbox, and boxes between the two.
+
+    `scale` is (x, y): whole pixels make the two differ by less than a pixel over the image, and
+    by that much a box would be off if one factor served for both. `left` and `top` are the
+    widths of the border, `width` and `height` the size of the picture inside it, all in pixels.
+    """
+
+    scale: tuple[float, float]
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def apply(self, boxes: Float32Array) -> Float32Array:
+        """(n, 4) x1 y1 x2 y2 in pixels of the original image to pixels of the letterbox."""
+        factor, offset = self._factor_and_offset()
+        return (np.asarray(boxes, np.float64) * factor + offset).astype(np.float32)
+
+    def undo(self, boxes: Float32Array, height: int, width: int) -> Float32Array:
+        """(n, 4) in pixels of the letterbox to the original image, clipped to its size."""
+        factor, offset = self._factor_and_offset()
+        original = (np.asarray(boxes, np.float64) - offset) / factor
+        return np.clip(original, 0, (width, height, width, height)).astype(np.float32)
+
+    def _factor_and_offset(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        return np.tile(np.float64(self.scale), 2), np.tile(np.float64((self.left, self.top)), 2)
+
+
+def letterbox_geometry(height: int, width: int, spec: Preprocess) -> Letterbox:
+    """Where `fit` puts an image of `height` × `width` pixels.
+
+    The rounding is that of Ultralytics' LetterBox (auto off, centred, enlarging allowed), so that
+    a network sees pixel for pixel what it was trained on. Raises ContractError when
+    `spec.resize` is another rule.
+    """
+    if spec.resize != "letterbox":
+        raise ContractError(
+            f"preprocess.resize is {spec.resize!r}; boxes come back from a letterbox alone: "
+            "set `resize: letterbox` for a detector and export it again"
+        )
+    ratio = min(spec.height / height, spec.width / width)
+    inner_height, inner_width = max(round(height * ratio), 1), max(round(width * ratio), 1)
+    return Letterbox(
+        scale=(inner_width / width, inner_height / height),
+        # An odd pixel of border goes to the right and to the bottom.
+        left=(spec.width - inner_width) // 2,
+        top=(spec.height - inner_height) // 2,
+        width=inner_width,
+        height=inner_height,
+    )
+
+
 def decode_image(content: bytes, name: str) -> UInt8Array:
     """Decode an encoded image (JPEG, PNG, BMP, WebP …) to (H, W, 3) uint8 RGB.
 
@@ -86,16 +139,13 @@ def read_image(path: Path) -> UInt8Array:
 
 
 def fit(image: UInt8Array, spec: Preprocess) -> UInt8Array:
-    """Resize and crop (H, W, 3) uint8 RGB to (height, width, 3) uint8 in `spec.colour` order."""
-    if spec.resize == "center-crop":
-        image = _center_crop(image, spec)
-    if image.shape[:2] != (spec.height, spec.width):
-        shrinking = image.shape[0] > spec.height or image.shape[1] > spec.width
-        # Bilinear and bicubic of OpenCV sample without a low-pass filter and alias when shrinking;
-        # area averaging is what Pillow's antialiased filters come closest to.
-        rule = "area" if shrinking and spec.interpolation != "nearest" else spec.interpolation
-        resized = cv2.resize(image, (spec.width, spec.height), interpolation=_INTERPOLATION[rule])
-        image = np.asarray(resized, dtype=np.uint8)
+    """(H, W, 3) uint8 RGB to (height, width, 3) uint8 in `spec.colour` order, by `spec.resize`."""
+    if spec.resize == "letterbox":
+        image = _letterbox(image, spec)
+    else:
+        if spec.resize == "center-crop":
+            image = _center_crop(image, spec)
+        image = _resize(image, spec.height, spec.width, spec)
     return image if spec.colour == "RGB" else np.ascontiguousarray(image[:, :, ::-1])
 
 
@@ -114,6 +164,31 @@ def normalise(images: UInt8Array, spec: Preprocess) -> Float32Array:
 def prepare(images: list[UInt8Array], spec: Preprocess) -> Float32Array:
     """Decoded (H, W, 3) uint8 RGB images of any size to one (N, 3, height, width) float32 batch."""
     return normalise(np.stack([fit(image, spec) for image in images]), spec)
+
+
+def _resize(image: UInt8Array, height: int, width: int, spec: Preprocess) -> UInt8Array:
+    """The image at another size; itself where it has that size."""
+    if image.shape[:2] == (height, width):
+        return image
+    shrinking = image.shape[0] > height or image.shape[1] > width
+    # Bilinear and bicubic of OpenCV sample without a low-pass filter and alias when shrinking;
+    # area averaging is what Pillow's antialiased filters come closest to.
+    smooth = shrinking and spec.antialias and spec.interpolation != "nearest"
+    rule = "area" if smooth else spec.interpolation
+    resized = cv2.resize(image, (width, height), interpolation=_INTERPOLATION[rule])
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def _letterbox(image: UInt8Array, spec: Preprocess) -> UInt8Array:
+    """The whole image in the middle, its aspect ratio kept, grey of `fill` around it."""
+    rows, columns = image.shape[:2]
+    inner = letterbox_geometry(rows, columns, spec)
+    picture = _resize(image, inner.height, inner.width, spec)
+    if picture.shape[:2] == (spec.height, spec.width):
+        return picture
+    result = np.full((spec.height, spec.width, 3), spec.fill, np.uint8)
+    result[inner.top : inner.top + inner.height, inner.left : inner.left + inner.width] = picture
+    return result
 
 
 def _center_crop(image: UInt8Array, spec: Preprocess) -> UInt8Array:

@@ -9,10 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from edgesmith.errors import DataError
-from edgesmith.preprocess import Preprocess, decode_image, fit, normalise, prepare, read_image
+from edgesmith.errors import ContractError, DataError
+from edgesmith.preprocess import (
+    Preprocess,
+    decode_image,
+    fit,
+    letterbox_geometry,
+    normalise,
+    prepare,
+    read_image,
+)
 
 SPEC = Preprocess(height=8, width=12, mean=(127, 116, 104), std=(58, 57, 128))
+
+
+BOX = Preprocess(
+    height=64, width=64, resize="letterbox", antialias=False, mean=(0, 0, 0), std=(255, 255, 255)
+)
 
 
 def noise(rows: int, columns: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -34,7 +47,8 @@ sides = st.integers(1, 70)
         Preprocess,
         height=sides,
         width=sides,
-        resize=st.sampled_from(["stretch", "center-crop"]),
+        resize=st.sampled_from(["stretch", "center-crop", "letterbox"]),
+        antialias=st.booleans(),
         crop_fraction=st.floats(0.05, 1),
         interpolation=st.sampled_from(["nearest", "bilinear", "bicubic", "area"]),
         colour=st.sampled_from(["RGB", "BGR"]),
@@ -102,6 +116,68 @@ def test_shrinking_averages_and_does_not_alias() -> None:
     spec = SPEC.model_copy(update={"height": 16, "width": 16})
 
     assert (fit(stripes, spec) == 100).all()
+
+
+def test_sampling_without_a_filter_takes_pixels_as_they_are() -> None:
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 200
+    spec = SPEC.model_copy(
+        update={"height": 16, "width": 16, "antialias": False, "interpolation": "nearest"}
+    )
+
+    assert (fit(stripes, spec) == 200).all()
+    bilinear = spec.model_copy(update={"interpolation": "bilinear"})
+    columns = np.zeros((64, 64, 3), np.uint8)
+    columns[:, 2::4] = 90
+    # Between the two pixels in the middle of four, and not the mean of all four.
+    assert (fit(columns, bilinear) == 45).all()
+
+
+def test_a_letterbox_keeps_the_proportions_and_fills_with_grey() -> None:
+    fitted = fit(np.full((20, 41, 3), 200, np.uint8), BOX.model_copy(update={"fill": 7}))
+    inner = letterbox_geometry(20, 41, BOX)
+
+    assert (inner.left, inner.top, inner.width, inner.height) == (0, 16, 64, 31)
+    assert (fitted[16:47] == 200).all()
+    assert (fitted[:16] == 7).all() and (fitted[47:] == 7).all()
+
+
+@settings(deadline=None, max_examples=100)
+@given(rows=st.integers(1, 300), columns=st.integers(1, 300))
+def test_a_letterbox_is_that_of_ultralytics_pixel_for_pixel(rows: int, columns: int) -> None:
+    import edgesmith.tasks.detect  # noqa: F401, PLC0415 (keeps Ultralytics off the net)
+
+    augment = pytest.importorskip("ultralytics.data.augment", reason="needs the extra `detect`")
+    image = noise(rows, columns)
+    expected = augment.LetterBox((64, 64), auto=False, scaleup=True, center=True)(image=image)
+
+    assert np.array_equal(fit(image, BOX), expected)
+
+
+@given(rows=st.integers(1, 3000), columns=st.integers(1, 3000), seed=st.integers(0, 9))
+def test_boxes_come_back_from_the_letterbox(rows: int, columns: int, seed: int) -> None:
+    corners = np.random.default_rng(seed).uniform(0, (columns, rows), (5, 2, 2))
+    boxes = np.sort(corners, axis=1).reshape(5, 4).astype(np.float32)
+    inner = letterbox_geometry(rows, columns, BOX)
+    fitted = inner.apply(boxes)
+
+    assert (fitted >= -1e-3).all() and (fitted <= 64 + 1e-3).all()
+    # float32 holds a pixel of the letterbox to 4e-6; that many times the ratio in the image.
+    np.testing.assert_allclose(inner.undo(fitted, rows, columns), boxes, atol=1e-3, rtol=1e-5)
+
+
+def test_boxes_of_the_whole_image_span_the_picture_and_come_back_clipped() -> None:
+    inner = letterbox_geometry(20, 41, BOX)
+    whole = np.array([[0, 0, 41, 20]], np.float32)
+
+    assert inner.apply(whole).tolist() == [[0, 16, 64, 47]]
+    assert inner.undo(np.array([[-5, 0, 80, 64]], np.float32), 20, 41).tolist() == whole.tolist()
+    assert inner.undo(np.zeros((0, 4), np.float32), 20, 41).shape == (0, 4)
+
+
+def test_boxes_do_not_come_back_from_another_fit() -> None:
+    with pytest.raises(ContractError, match=r"resize is 'stretch'; .* set `resize: letterbox`"):
+        letterbox_geometry(20, 41, SPEC)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp"])
