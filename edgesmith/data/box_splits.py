@@ -55,7 +55,10 @@ def _calibrate_by_presence(
     ones the rarest. Images without objects take part as a class.
     """
     free = [
-        entry for entries in pool.classes for entry in entries if not seen or digest(entry) not in seen
+        entry
+        for entries in pool.classes
+        for entry in entries
+        if not seen or digest(entry) not in seen
     ]
     wanted = rules.rule.calibration
     if len(free) < wanted:

@@ -27,7 +27,14 @@ from edgesmith.data.store import (
     verified_tar,
 )
 from edgesmith.errors import DataError
-from edgesmith.preprocess import Float32Array, Preprocess, UInt8Array, decode_image, fit
+from edgesmith.preprocess import (
+    Float32Array,
+    Preprocess,
+    UInt8Array,
+    decode_image,
+    fit,
+    letterbox_geometry,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +95,6 @@ def load_scenes(folder: Path, split: str, spec: Preprocess) -> Scenes:
     Raises DataError when the dataset is missing, holds no boxes, does not match its index, or
     `spec` does anything but letterbox.
     """
-    # Imported here because a checkout without detection has no such function to import.
-    from edgesmith.preprocess import letterbox_geometry
-
     if spec.resize != "letterbox":
         raise DataError(
             f"{folder}: its boxes need an input with `resize: letterbox`, not {spec.resize}; "
@@ -109,11 +113,12 @@ def load_scenes(folder: Path, split: str, spec: Preprocess) -> Scenes:
         height, width = image.shape[:2]
         numbers, centred = _parse(text, len(index.labels), f"{path}: labels of {name}")
         geometry = letterbox_geometry(height, width, spec)
-        corners = np.hstack([centred[:, :2] - centred[:, 2:] / 2, centred[:, :2] + centred[:, 2:] / 2])
+        half = centred[:, 2:] / 2
+        corners = np.hstack([centred[:, :2] - half, centred[:, :2] + half])
         original = corners * np.array([width, height, width, height])
         images[place] = fit(image, spec)
         sizes[place] = height, width
-        boxes.append(np.asarray(geometry.apply(original.astype(np.float32)), np.float32))
+        boxes.append(geometry.apply(original.astype(np.float32)))
         classes.append(numbers)
         names.append(name)
     return Scenes(images, boxes, classes, sizes, names)
@@ -150,14 +155,10 @@ def _pairs(path: Path) -> Iterator[tuple[str, bytes, bytes]]:
             stem = PurePosixPath(member.name).stem
             if labels is None or labels.name != f"labels/{stem}.txt":
                 raise DataError(f"{path}: {member.name}: no labels follow it; {REMEDY}")
-            yield member.name, _content(tar, member), _content(tar, labels)
-
-
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    stream = tar.extractfile(member)
-    if stream is None:
-        raise DataError(f"{tar.name}: {member.name}: not a file; {REMEDY}")
-    return stream.read()
+            image, text = tar.extractfile(member), tar.extractfile(labels)
+            if image is None or text is None:
+                raise DataError(f"{path}: {member.name}: not a file; {REMEDY}")
+            yield member.name, image.read(), text.read()
 
 
 def _parse(

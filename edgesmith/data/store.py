@@ -103,9 +103,7 @@ def write_dataset(
 
 def read_index(folder: Path) -> DatasetIndex:
     """Parse `dataset.json` of a stored dataset; DataError when missing or not valid."""
-    return files.read_record(
-        folder / FILE, DatasetIndex, DataError, missing=REMEDY, damaged=REMEDY
-    )
+    return files.read_record(folder / FILE, DatasetIndex, DataError, missing=REMEDY, damaged=REMEDY)
 
 
 def load_split(folder: Path, split: str, spec: Preprocess) -> Split:
