@@ -114,12 +114,11 @@ class Faults:
             )
         notes = []
         if self.faults:
-            files = shown_files(file for file, _ in self.faults)
+            files = shown_files(path, (file for file, _ in self.faults))
             notes.append(f"{len(self.faults)} faulty labels left out: {files}")
         if self.clipped:
-            notes.append(
-                f"{len(self.clipped)} boxes cut at the image's border: {shown_files(self.clipped)}"
-            )
+            files = shown_files(path, self.clipped)
+            notes.append(f"{len(self.clipped)} boxes cut at the image's border: {files}")
         return [f"{path}: {note}" for note in notes]
 
     def _inside(self, found: Found) -> Centred | None:
@@ -155,9 +154,9 @@ class Faults:
         return (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
 
 
-def shown_files(files: Iterable[str]) -> str:
-    """The files, each once, ten at most."""
-    names = list(dict.fromkeys(files))
+def shown_files(path: Path, files: Iterable[str]) -> str:
+    """The files of the dataset at `path`, each once, ten at most."""
+    names = list(dict.fromkeys(file.removeprefix(f"{path}: ") for file in files))
     more = f" and {len(names) - _FILES_SHOWN} more files" if len(names) > _FILES_SHOWN else ""
     return ", ".join(names[:_FILES_SHOWN]) + more
 

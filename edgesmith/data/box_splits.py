@@ -15,6 +15,8 @@ from edgesmith.params import Dataset
 from edgesmith.preprocess import decode_image
 
 _SIZES_SHOWN = 20
+# Apart from the seeds that `splits` draws with.
+_ORDER_SEED = 9
 
 
 def split_annotated(
@@ -40,7 +42,13 @@ def split_annotated(
 
     calibrate = partial(_calibrate_by_presence, classes=len(source.labels))
     rules = Rules[AnnotatedEntry](rule, key, len(source.labels) + 1, rarest, calibrate)
-    return _checked(choose(source.entries, rules, seed))
+    chosen = choose(source.entries, rules, seed)
+    # They come class by class; the first part of a split shall be like the whole of it. Calibration
+    # is in the order in which it serves the classes.
+    for place, split in enumerate(("train", "val", "test")):
+        order = np.random.default_rng([seed, _ORDER_SEED, place]).permutation(len(chosen[split]))
+        chosen[split] = [chosen[split][k] for k in order]
+    return _checked(chosen)
 
 
 def _calibrate_by_presence(

@@ -76,9 +76,8 @@ def voc_layout(path: Path, tree: Tree, key: str, *, drop: bool) -> AnnotatedSour
             "left out"
         )
     if difficult:
-        notes.append(
-            f"{path}: {len(difficult)} objects marked difficult left out: {shown_files(difficult)}"
-        )
+        files = shown_files(path, difficult)
+        notes.append(f"{path}: {len(difficult)} objects marked difficult left out: {files}")
     return AnnotatedSource(labels, entries, notes)
 
 
