@@ -11,7 +11,7 @@ from edgesmith.errors import DataError
 
 SYNSETS = "synsets.txt"
 
-_SPLIT_FOLDERS = {
+SPLIT_FOLDERS = {
     "train": "train",
     "val": "val",
     "valid": "val",
@@ -105,9 +105,9 @@ def _source(path: Path, tree: Tree, labels: list[str], among: str) -> Source:
 def _class_folders(path: Path, tree: Tree) -> list[tuple[str, tuple[str, ...]]]:
     """Every class folder with the split that it is in."""
     top = [folder[0] for folder in tree.folders if len(folder) == 1]
-    if top and all(name.lower() in _SPLIT_FOLDERS for name in top):
+    if top and all(name.lower() in SPLIT_FOLDERS for name in top):
         return [
-            (_SPLIT_FOLDERS[folder[0].lower()], folder)
+            (SPLIT_FOLDERS[folder[0].lower()], folder)
             for folder in tree.folders
             if len(folder) == 2
         ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Never
+from typing import Generic, Never, Protocol, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -22,27 +22,62 @@ _CARVED_SHARE = {"test": 0.2, "val": 0.1}
 _ORDER = {"train": 0, "": 0, "val": 1, "test": 2}
 
 
+class Image(Protocol):
+    """What splitting has to know of a source's entry."""
+
+    @property
+    def split(self) -> str:
+        """The split it came in; "" when the source has no splits."""
+
+    @property
+    def where(self) -> str:
+        """How to name it to a user."""
+
+    @property
+    def load(self) -> Callable[[], bytes]:
+        """Gives its encoded bytes."""
+
+
+E = TypeVar("E", bound=Image)
+
+
 @dataclass(frozen=True)
-class _Pool:
+class Pool(Generic[E]):
     """Entries by class, in the order in which they are taken."""
 
-    classes: list[list[Entry]]
+    classes: list[list[E]]
 
     def __len__(self) -> int:
         return sum(map(len, self.classes))
 
-    def take(self, count: int) -> tuple[list[Entry], _Pool]:
+    def take(self, count: int) -> tuple[list[E], Pool[E]]:
         """The first entries of each class, `count` in all, and the pool that remains."""
         seats = _seats([len(entries) for entries in self.classes], count)
-        taken: list[Entry] = []
+        taken: list[E] = []
         for entries, k in zip(self.classes, seats, strict=True):
             taken += entries[:k]
         rest = [entries[k:] for entries, k in zip(self.classes, seats, strict=True)]
-        return taken, _Pool(rest)
+        return taken, Pool(rest)
 
-    def backwards(self) -> _Pool:
+    def backwards(self) -> Pool[E]:
         """The same entries, taken from the other end."""
-        return _Pool([entries[::-1] for entries in self.classes])
+        return Pool([entries[::-1] for entries in self.classes])
+
+
+@dataclass(frozen=True)
+class Rules(Generic[E]):
+    """How a kind of dataset is split.
+
+    `rule` and `key` are its parameters and their name (`datasets.signs`), `stratum` gives the class
+    of an entry out of `strata`. `calibrate(pool, rules, seen)` draws calibration images, none with
+    a digest that is in `seen`.
+    """
+
+    rule: Dataset
+    key: str
+    strata: int
+    stratum: Callable[[E], int]
+    calibrate: Callable[[Pool[E], Rules[E], frozenset[str]], list[E]]
 
 
 def split_source(source: Source, rule: Dataset, seed: int, key: str) -> dict[str, list[Sample]]:
@@ -51,30 +86,52 @@ def split_source(source: Source, rule: Dataset, seed: int, key: str) -> dict[str
     `key` names the rule in messages (`datasets.signs`). The rules are those of `params.Dataset`.
     Raises DataError when there are fewer images than asked for or one cannot be decoded.
     """
-    own = {split: _shuffled(source, split, seed) for split in ("train", "val", "test")}
-    if rule.train is None:
-        chosen = _for_evaluation_alone(own, rule, key)
-    else:
-        chosen = _for_training(own, rule, key)
+    rules = Rules[Entry](
+        rule, key, len(source.labels), lambda entry: entry.label, _calibrate_by_class
+    )
+    chosen = choose(source.entries, rules, seed)
     total = sum(map(len, chosen.values()))
     with tqdm(total=total, desc="checking images", unit=" images", disable=None) as progress:
         return {split: _checked(entries, progress) for split, entries in chosen.items()}
 
 
-def _for_training(own: dict[str, _Pool], rule: Dataset, key: str) -> dict[str, list[Entry]]:
+def choose(entries: Sequence[E], rules: Rules[E], seed: int) -> dict[str, list[E]]:
+    """The entries of every split; DataError when there are fewer than asked for."""
+    own = {split: _shuffled(entries, split, rules, seed) for split in ("train", "val", "test")}
+    if rules.rule.train is None:
+        return _for_evaluation_alone(own, rules)
+    return _for_training(own, rules)
+
+
+def refuse_more(key: str, asked: int, there: int, where: str) -> None:
+    """DataError unless as many images are there as are asked for."""
+    if asked > there:
+        raise DataError(
+            f"params.yaml: {key} asks for {asked} images, but {there} are {where}; "
+            "lower the count or add images"
+        )
+
+
+def digest(entry: Image) -> str:
+    """SHA-256 of an image's encoded content."""
+    return hashlib.sha256(entry.load()).hexdigest()
+
+
+def _for_training(own: dict[str, Pool[E]], rules: Rules[E]) -> dict[str, list[E]]:
+    rule, key = rules.rule, rules.key
     pool = own["train"]
     everything = len(pool)
-    chosen: dict[str, list[Entry]] = {"val": [], "test": []}
+    chosen: dict[str, list[E]] = {"val": [], "test": []}
     for split, asked in (("test", rule.test), ("val", rule.val)):
         if asked is None:
             continue
         if len(own[split]):
             count = asked or len(own[split])
-            _refuse_more(f"{key}.{split}", count, len(own[split]), f"in the source's {split}")
+            refuse_more(f"{key}.{split}", count, len(own[split]), f"in the source's {split}")
             chosen[split], _ = own[split].take(count)
         else:
             count = asked or round(everything * _CARVED_SHARE[split])
-            _refuse_more(f"{key}.{split}", count, len(pool), "left in train to carve it from")
+            refuse_more(f"{key}.{split}", count, len(pool), "left in train to carve it from")
             chosen[split], pool = pool.take(count)
     if not len(pool):
         raise DataError(
@@ -82,40 +139,50 @@ def _for_training(own: dict[str, _Pool], rule: Dataset, key: str) -> dict[str, l
             "or say `train: null` for a dataset that is only evaluated on"
         )
     count = rule.train or len(pool)
-    _refuse_more(f"{key}.train", count, len(pool), "left in train after test and val")
+    refuse_more(f"{key}.train", count, len(pool), "left in train after test and val")
     chosen["train"], _ = pool.take(count)
-    seen = frozenset(_digest(entry) for split in ("val", "test") for entry in chosen[split])
+    seen = frozenset(digest(entry) for split in ("val", "test") for entry in chosen[split])
     # From the other end than train: where train is a part of the pool, the two hardly overlap.
-    chosen["calibration"] = _calibration(pool.backwards(), rule, key, seen)
+    chosen["calibration"] = _calibration(pool.backwards(), rules, seen)
     return chosen
 
 
-def _for_evaluation_alone(own: dict[str, _Pool], rule: Dataset, key: str) -> dict[str, list[Entry]]:
+def _for_evaluation_alone(own: dict[str, Pool[E]], rules: Rules[E]) -> dict[str, list[E]]:
+    rule, key = rules.rule, rules.key
     pool = next(own[split] for split in ("train", "val", "test") if len(own[split]))
-    calibration = _calibration(pool, rule, key, frozenset())
-    seen = frozenset(_digest(entry) for entry in calibration)
+    calibration = _calibration(pool, rules, frozenset())
+    seen = frozenset(digest(entry) for entry in calibration)
     whole = own["test"] if len(own["test"]) else pool
-    rest = _Pool([[e for e in entries if _digest(e) not in seen] for entries in whole.classes])
-    val: list[Entry] = []
+    rest = Pool([[e for e in entries if digest(e) not in seen] for entries in whole.classes])
+    val: list[E] = []
     if rule.val:
-        _refuse_more(f"{key}.val", rule.val, len(rest), "left after calibration")
+        refuse_more(f"{key}.val", rule.val, len(rest), "left after calibration")
         val, rest = rest.take(rule.val)
     if not len(rest):
         raise DataError(
             f"params.yaml: {key}: calibration and val leave no image for test; lower them"
         )
     count = rule.test or len(rest)
-    _refuse_more(f"{key}.test", count, len(rest), "left after calibration and val")
+    refuse_more(f"{key}.test", count, len(rest), "left after calibration and val")
     return {"train": [], "val": val, "test": rest.take(count)[0], "calibration": calibration}
 
 
-def _calibration(pool: _Pool, rule: Dataset, key: str, seen: frozenset[str]) -> list[Entry]:
-    """Images of the pool, stratified, none with a content that is in `seen`."""
-    _refuse_more(f"{key}.calibration", rule.calibration, len(pool), "left for it in train")
+def _calibration(pool: Pool[E], rules: Rules[E], seen: frozenset[str]) -> list[E]:
+    """Images of the pool, none with a content that is in `seen`."""
+    key = f"{rules.key}.calibration"
+    refuse_more(key, rules.rule.calibration, len(pool), "left for it in train")
+    return rules.calibrate(pool, rules, seen)
+
+
+def _calibrate_by_class(
+    pool: Pool[Entry], rules: Rules[Entry], seen: frozenset[str]
+) -> list[Entry]:
+    """Of each class as many as its share."""
+    key = rules.key
     chosen: list[Entry] = []
-    seats = _seats([len(entries) for entries in pool.classes], rule.calibration)
+    seats = _seats([len(entries) for entries in pool.classes], rules.rule.calibration)
     for entries, wanted in zip(pool.classes, seats, strict=True):
-        unseen = (entry for entry in entries if _digest(entry) not in seen)
+        unseen = (entry for entry in entries if digest(entry) not in seen)
         found = list(islice(unseen, wanted))
         if len(found) < wanted:
             raise DataError(
@@ -127,23 +194,15 @@ def _calibration(pool: _Pool, rule: Dataset, key: str, seen: frozenset[str]) -> 
     return chosen
 
 
-def _refuse_more(key: str, asked: int, there: int, where: str) -> None:
-    if asked > there:
-        raise DataError(
-            f"params.yaml: {key} asks for {asked} images, but {there} are {where}; "
-            "lower the count or add images"
-        )
-
-
-def _shuffled(source: Source, split: str, seed: int) -> _Pool:
+def _shuffled(entries: Sequence[E], split: str, rules: Rules[E], seed: int) -> Pool[E]:
     """A split's entries by class, each class in an order that the seed alone decides."""
     rng = np.random.default_rng([seed, _ORDER[split]])
     names = ("train", "") if split == "train" else (split,)
-    classes: list[list[Entry]] = [[] for _ in source.labels]
-    for entry in source.entries:
+    classes: list[list[E]] = [[] for _ in range(rules.strata)]
+    for entry in entries:
         if entry.split in names:
-            classes[entry.label].append(entry)
-    return _Pool([[entries[k] for k in rng.permutation(len(entries))] for entries in classes])
+            classes[rules.stratum(entry)].append(entry)
+    return Pool([[entries[k] for k in rng.permutation(len(entries))] for entries in classes])
 
 
 def _seats(sizes: list[int], count: int) -> list[int]:
@@ -159,10 +218,6 @@ def _seats(sizes: list[int], count: int) -> list[int]:
         seats.append(upto - given)
         given = upto
     return seats
-
-
-def _digest(entry: Entry) -> str:
-    return hashlib.sha256(entry.load()).hexdigest()
 
 
 def _checked(entries: Iterable[Entry], progress: tqdm[Never]) -> list[Sample]:

@@ -24,7 +24,7 @@ from edgesmith.preprocess import Preprocess, UInt8Array, decode_image, fit
 FILE = "dataset.json"
 SPLITS = ("train", "val", "test", "calibration")
 
-_REMEDY = "make it again with `dvc repro`, or fetch it with `dvc pull`"
+REMEDY = "make it again with `dvc repro`, or fetch it with `dvc pull`"
 
 
 class _Part(BaseModel):
@@ -42,6 +42,7 @@ class DatasetIndex(_Part):
     """`dataset.json`: labels in the order of the network's outputs, and what each split holds."""
 
     version: Literal[1] = 1
+    task: Literal["classify", "detect"] = "classify"
     source: str
     labels: list[str]
     splits: dict[str, SplitIndex]
@@ -98,15 +99,15 @@ def write_dataset(
             _write_tar(path, labels, ordered, split)
             described[split] = SplitIndex(images=len(ordered), sha256=files.sha256(path))
         index = DatasetIndex(source=source, labels=labels, splits=described)
-        files.write_json(temporary / FILE, index.model_dump(mode="json"))
+        # No task stands for classification: a dataset stored before there was another keeps its
+        # hash, and nothing that was trained on it is made anew.
+        files.write_json(temporary / FILE, index.model_dump(mode="json", exclude={"task"}))
     return index
 
 
 def read_index(folder: Path) -> DatasetIndex:
     """Parse `dataset.json` of a stored dataset; DataError when missing or not valid."""
-    return files.read_record(
-        folder / FILE, DatasetIndex, DataError, missing=_REMEDY, damaged=_REMEDY
-    )
+    return files.read_record(folder / FILE, DatasetIndex, DataError, missing=REMEDY, damaged=REMEDY)
 
 
 def load_split(folder: Path, split: str, spec: Preprocess) -> Split:
@@ -115,31 +116,46 @@ def load_split(folder: Path, split: str, spec: Preprocess) -> Split:
     Raises DataError when the dataset is missing, or does not match its index.
     """
     index = read_index(folder)
-    path = folder / f"{split}.tar"
-    if split not in index.splits:
-        raise DataError(f"{folder}: has no split {split!r}; it has {', '.join(index.splits)}")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
-    if files.sha256(path) != index.splits[split].sha256:
-        raise DataError(f"{path}: damaged: its hash is not the one in {FILE}; {_REMEDY}")
+    if index.task != "classify":
+        raise DataError(f"{folder}: holds boxes, not classes; use it for a detector")
+    path = verified_tar(folder, index, split)
     known = {label: number for number, label in enumerate(index.labels)}
     count = index.splits[split].images
     images = np.empty((count, spec.height, spec.width, 3), np.uint8)
     labels = np.empty(count, np.int64)
     names = []
-    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
+    with tarfile.open(path, mode="r:") as tar:
         for place, member in enumerate(tar):
             where = f"{path}: {member.name}"
             label = member.name.split("/")[0]
             stream = tar.extractfile(member)
             if label not in known or stream is None:
-                raise DataError(f"{where}: {label!r} is not a label of {FILE}; {_REMEDY}")
+                raise DataError(f"{where}: {label!r} is not a label of {FILE}; {REMEDY}")
             images[place] = fit(decode_image(stream.read(), where), spec)
             labels[place] = known[label]
             names.append(member.name)
     return Split(images, labels, names)
+
+
+def verified_tar(folder: Path, index: DatasetIndex, split: str) -> Path:
+    """The tar of a split; DataError when there is none or its content is not what was indexed."""
+    path = folder / f"{split}.tar"
+    if split not in index.splits:
+        raise DataError(f"{folder}: has no split {split!r}; it has {', '.join(index.splits)}")
+    try:
+        found = files.sha256(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from error
+    if found != index.splits[split].sha256:
+        raise DataError(f"{path}: damaged: its hash is not the one in {FILE}; {REMEDY}")
+    return path
+
+
+def add_member(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    """Append a file without time or owner."""
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
 
 
 def _take_turns(samples: list[Sample]) -> list[Sample]:
@@ -161,6 +177,4 @@ def _write_tar(path: Path, labels: list[str], samples: list[Sample], split: str)
             if name in written:
                 raise DataError(f"{split}: two images are named {name}; rename one of them")
             written.add(name)
-            member = tarfile.TarInfo(name)
-            member.size = len(sample.content)
-            tar.addfile(member, io.BytesIO(sample.content))
+            add_member(tar, name, sample.content)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgesmith.params.section import Count, Section, Share, Task
 
 
 class Augment(Section):
-    """Random changes of training images; all off for calibration and evaluation."""
+    """Random changes of training images; all off for calibration and evaluation.
+
+    `hue` (share of the circle), `saturation` and `mosaic` (share of images that are made of four)
+    are for images with boxes.
+    """
 
     flip: bool = False
     shift: Share = 0.0
@@ -48,3 +52,16 @@ class Dataset(Section):
     def task(self) -> Task:
         """What its labels are for: a class per image, or boxes."""
         return "detect" if self.source in {"scenes", "yolo", "coco", "voc"} else "classify"
+
+    @model_validator(mode="after")
+    def _keys_fit_the_task(self) -> Dataset:
+        boxes = {"hue": self.augment.hue, "saturation": self.augment.saturation}
+        boxes["mosaic"] = self.augment.mosaic
+        if self.task == "classify":
+            for key, value in boxes.items():
+                if value:
+                    raise ValueError(
+                        f"augment.{key}: only for datasets with boxes (scenes, yolo, coco, voc); "
+                        "remove the key"
+                    )
+        return self

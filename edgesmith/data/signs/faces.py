@@ -77,18 +77,31 @@ LABELS = list(_PAINTINGS)
 """Class names in label order."""
 
 
-@cache
-def _sizes(label: str) -> tuple[UInt8Array, ...]:
+def paintings(*prefixes: str) -> tuple[Callable[[Canvas], None], ...]:
+    """The painters of the faces whose label begins with one of `prefixes`, in label order."""
+    return tuple(paint for label, paint in _PAINTINGS.items() if label.startswith(prefixes))
+
+
+def sizes(paint: Callable[[Canvas], None]) -> tuple[UInt8Array, ...]:
+    """A painting as (S, S, 4) uint8 RGBA with premultiplied colour, from the largest S down."""
     canvas = Canvas.blank(_DRAWN)
-    _PAINTINGS[label](canvas)
+    paint(canvas)
     return tuple(canvas.shrunk(side) for side in _SIDES)
 
 
-def face(label: str, side: float) -> UInt8Array:
-    """A sign's face, (S, S, 4) uint8 RGBA with premultiplied colour; do not write to it.
+def fitting(among: tuple[UInt8Array, ...], side: float) -> UInt8Array:
+    """Of the stored sizes the smallest not below `side` pixels, or the largest.
 
-    Of the stored sizes it is the smallest that is not below `side` pixels, so that a warp to that
-    size neither blurs nor aliases.
+    So that a warp to that size neither blurs nor aliases.
     """
-    sizes = _sizes(label)
-    return next((s for s in reversed(sizes) if s.shape[0] >= side), sizes[0])
+    return next((s for s in reversed(among) if s.shape[0] >= side), among[0])
+
+
+@cache
+def _sizes(label: str) -> tuple[UInt8Array, ...]:
+    return sizes(_PAINTINGS[label])
+
+
+def face(label: str, side: float) -> UInt8Array:
+    """A sign's face at the stored size that fits `side` pixels best; do not write to it."""
+    return fitting(_sizes(label), side)

@@ -1,0 +1,1 @@
+"""The embedded detection dataset: streets with several traffic signs, drawn by a program."""
