@@ -19,8 +19,8 @@ from torch import nn
 
 from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.graph import calibrate, read_ranges, read_weight_scales, simulate
+from edgesmith.data.classify.store import Sample, load_split, write_dataset
 from edgesmith.data.png import encode_png
-from edgesmith.data.store import Sample, load_split, write_dataset
 from edgesmith.params import Augment, Model, Params, load_params
 from edgesmith.preprocess import Preprocess, UInt8Array
 from edgesmith.tasks import store

@@ -7,12 +7,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from edgesmith.data.cifar import batches, has_batches
+from edgesmith.data.classify.store import Sample, write_dataset
 from edgesmith.data.folders import image_folder, synset_folder
+from edgesmith.data.index import DatasetIndex
 from edgesmith.data.png import encode_png
 from edgesmith.data.signs.faces import LABELS
 from edgesmith.data.signs.generate import label_of, sign_image
 from edgesmith.data.splits import split_source
-from edgesmith.data.store import DatasetIndex, Sample, write_dataset
 from edgesmith.data.tree import read_tree
 from edgesmith.errors import DataError
 from edgesmith.params import Dataset

@@ -14,7 +14,7 @@ from edgesmith import contract as contracts
 from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.graph import simulate
 from edgesmith.compress.quantize.mixed import input_keys
-from edgesmith.data.store import load_split
+from edgesmith.data.classify.store import load_split
 from edgesmith.errors import ExportError, ParityError
 from edgesmith.formats import ncnn_keys, ncnn_layers
 from edgesmith.formats.ncnn import BINARY, PARAM, Written, _convert, export

@@ -12,7 +12,7 @@ from onnx import TensorProto, numpy_helper
 from torch import nn
 
 from edgesmith import contract as contracts
-from edgesmith.data.store import Split, load_split
+from edgesmith.data.classify.store import Split, load_split
 from edgesmith.errors import ExportError, ParityError
 from edgesmith.formats.onnx import FILE, _through_torch, trace, write
 from edgesmith.params import Export

@@ -11,7 +11,7 @@ from torch import nn
 from edgesmith import contract as contracts
 from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.ranges import Range
-from edgesmith.data.store import Split, load_split
+from edgesmith.data.classify.store import Split, load_split
 from edgesmith.errors import ExportError, ParityError
 from edgesmith.formats import tflite
 from edgesmith.formats.tflite import FILE

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from edgesmith.data.store import Sample, write_dataset
+from edgesmith.data.classify.store import Sample, write_dataset
 from edgesmith.errors import ContractError
 from stages import benchmark, compare, evaluate, probe
 from tests.artifacts import LABELS, make_artifact

@@ -11,7 +11,7 @@ from torch import nn
 
 from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.graph import give_ranges, read_weight_scales, simulate
-from edgesmith.data.store import load_split
+from edgesmith.data.classify.store import load_split
 from edgesmith.errors import DataError, ModelError
 from edgesmith.report.accuracy import agreement, sqnr_db
 from edgesmith.tasks import store

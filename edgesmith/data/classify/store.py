@@ -1,4 +1,4 @@
-"""The stored form of a dataset: one tar of encoded images per split, and `dataset.json`.
+"""A stored dataset of images with a class each: a tar of encoded images per split, and its index.
 
 `data/<name>/` holds `train.tar`, `val.tar`, `test.tar` and `calibration.tar`, uncompressed, with
 members `class/name.png`. Equal images give equal bytes: no times, no owners, a fixed order.
@@ -11,45 +11,14 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 
 from edgesmith import files
+from edgesmith.data.index import FILE, REMEDY, SPLITS, DatasetIndex, SplitIndex, read_index
 from edgesmith.errors import DataError
 from edgesmith.preprocess import Preprocess, UInt8Array, decode_image, fit
-
-FILE = "dataset.json"
-SPLITS = ("train", "val", "test", "calibration")
-
-_REMEDY = "make it again with `dvc repro`, or fetch it with `dvc pull`"
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SplitIndex(_Part):
-    """How many images a split's tar holds, and the tar's hash."""
-
-    images: int = Field(ge=0)
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-
-
-class DatasetIndex(_Part):
-    """`dataset.json`: labels in the order of the network's outputs, and what each split holds."""
-
-    version: Literal[1] = 1
-    source: str
-    labels: list[str]
-    splits: dict[str, SplitIndex]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Images per split."""
-        return {name: split.images for name, split in self.splits.items()}
 
 
 @dataclass(frozen=True)
@@ -102,13 +71,6 @@ def write_dataset(
     return index
 
 
-def read_index(folder: Path) -> DatasetIndex:
-    """Parse `dataset.json` of a stored dataset; DataError when missing or not valid."""
-    return files.read_record(
-        folder / FILE, DatasetIndex, DataError, missing=_REMEDY, damaged=_REMEDY
-    )
-
-
 def load_split(folder: Path, split: str, spec: Preprocess) -> Split:
     """Decode and fit all images of a split, in stored order; an empty split gives N = 0.
 
@@ -121,9 +83,9 @@ def load_split(folder: Path, split: str, spec: Preprocess) -> Split:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from error
     if files.sha256(path) != index.splits[split].sha256:
-        raise DataError(f"{path}: damaged: its hash is not the one in {FILE}; {_REMEDY}")
+        raise DataError(f"{path}: damaged: its hash is not the one in {FILE}; {REMEDY}")
     known = {label: number for number, label in enumerate(index.labels)}
     count = index.splits[split].images
     images = np.empty((count, spec.height, spec.width, 3), np.uint8)
@@ -135,7 +97,7 @@ def load_split(folder: Path, split: str, spec: Preprocess) -> Split:
             label = member.name.split("/")[0]
             stream = tar.extractfile(member)
             if label not in known or stream is None:
-                raise DataError(f"{where}: {label!r} is not a label of {FILE}; {_REMEDY}")
+                raise DataError(f"{where}: {label!r} is not a label of {FILE}; {REMEDY}")
             images[place] = fit(decode_image(stream.read(), where), spec)
             labels[place] = known[label]
             names.append(member.name)
