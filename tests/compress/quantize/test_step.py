@@ -76,8 +76,8 @@ def test_learning_changes_weights_and_ranges(chain: Path) -> None:
     assert learned.activations != calibrated.activations
     assert not all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     # One phase while batch statistics live, one with the folded network.
-    assert [len(phase["val_accuracy"]) for phase in card.trained["phases"]] == [1, 1]
-    assert all(map(math.isfinite, card.trained["phases"][1]["val_accuracy"]))
+    assert [len(phase["val_metric"]) for phase in card.trained["phases"]] == [1, 1]
+    assert all(map(math.isfinite, card.trained["phases"][1]["val_metric"]))
 
 
 def test_a_folded_network_learns_without_live_statistics(checkout: Path) -> None:
