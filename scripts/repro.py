@@ -77,7 +77,7 @@ def _run(waiting: nx.DiGraph, jobs: int) -> int:
                 name = running.pop(future)
                 try:
                     seconds = future.result()
-                except Exception as error:  # noqa: BLE001 - DVC's, or a worker that was killed
+                except Exception as error:
                     _report(name, error)
                     pool.shutdown(cancel_futures=True)
                     return 1

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from edgesmith.data.store import read_index
+from edgesmith.data.index import read_index
 from edgesmith.errors import ParamsError
 from edgesmith.files import output_folder
 from edgesmith.params import load_params

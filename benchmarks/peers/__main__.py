@@ -10,7 +10,7 @@ from benchmarks.peers import plan, record, table
 from benchmarks.peers.compare import Folders, compare
 from benchmarks.peers.record import Results
 from edgesmith.bench.measure import Settings
-from edgesmith.data.store import read_index
+from edgesmith.data.index import read_index
 from edgesmith.device import fingerprint
 from edgesmith.errors import EdgesmithError
 from edgesmith.params import Params, load_params

@@ -20,7 +20,7 @@ from edgesmith import contract as contracts
 from edgesmith.bench import statistics as stats
 from edgesmith.bench.measure import Loadable, Settings, Turns, take_turns
 from edgesmith.contract import Contract
-from edgesmith.data.store import Split, load_split
+from edgesmith.data.classify.store import Split, load_split
 from edgesmith.errors import EdgesmithError
 from edgesmith.formats import parity
 from edgesmith.intervals import Bounds

@@ -16,7 +16,7 @@ from torch import nn
 import edgesmith.compress
 import edgesmith.tasks
 from edgesmith import files
-from edgesmith.data.store import read_index
+from edgesmith.data.index import read_index
 from edgesmith.errors import DataError, ModelError, ParamsError
 from edgesmith.params import Augment, Params, Schedule, Variant
 from edgesmith.preprocess import Float32Array, Preprocess

@@ -24,7 +24,7 @@ from edgesmith.report.matching import Float32Array, Float64Array, Matches, Truth
 # own validation cuts there too.
 SCORE_FLOOR = 0.001
 # A detection that counts when two artifacts are compared: the threshold that most users keep.
-_CONFIDENT = 0.25
+CONFIDENT = 0.25
 _SAMPLES = 1000
 _SEED = 0
 
@@ -94,7 +94,7 @@ def assess(
         record["delta_ci95"] = Bounds.of(_interval(own.samples - baseline.samples), 6)
     for name in ("parent", "self"):
         if name in references:
-            shared = matching.agreement(detections, references[name], _CONFIDENT)
+            shared = matching.agreement(detections, references[name], CONFIDENT)
             record[f"agreement_vs_{name}"] = round(shared, 6)
     if "self" in references:
         matches = match(references["self"], truth, len(contract.labels))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgesmith.contract import Parity
-from edgesmith.data.store import Split
+from edgesmith.data.classify.store import Split
 from edgesmith.errors import ParityError
 from edgesmith.formats import parity
 from edgesmith.params import Tolerance

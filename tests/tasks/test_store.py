@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgesmith.data.store import load_split
+from edgesmith.data.classify.store import load_split
 from edgesmith.errors import ModelError
 from edgesmith.tasks import store
 from edgesmith.tasks.count import count

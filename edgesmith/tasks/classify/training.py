@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from edgesmith.data import augment
-from edgesmith.data.store import Split
+from edgesmith.data.classify import augment
+from edgesmith.data.classify.store import Split
 from edgesmith.params import Augment, Schedule
 from edgesmith.preprocess import Float32Array, normalise
 from edgesmith.tasks.learning import Data, Teacher
@@ -98,8 +98,11 @@ class Classification:
     @cached_property
     def _fixed_targets(self) -> torch.Tensor:
         """The teacher's logits of all train images, once, where no augmentation changes them."""
-        assert self.teacher is not None  # noqa: S101 - only asked with one
-        return torch.from_numpy(predict(self.teacher.net, self.teacher.images, self.teacher.spec))
+        teacher = self.teacher
+        assert teacher is not None  # noqa: S101 - only asked with one
+        # First asked for by a loss, perhaps in half precision; targets of all epochs are not in it.
+        with torch.autocast(next(teacher.net.parameters()).device.type, enabled=False):
+            return torch.from_numpy(predict(teacher.net, teacher.images, teacher.spec))
 
 
 def top1(logits: Float32Array, split: Split) -> float:

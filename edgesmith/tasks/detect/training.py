@@ -62,7 +62,7 @@ class Detection:
         plan = []
         for place in range(self.batches):
             chosen = order[place * size : (place + 1) * size]
-            changes = augment.draw(rng, chosen, self.data.train, self.data.augment)
+            changes = augment.draw(rng, len(chosen), self.data.augment, len(order))
             plan.append((chosen, changes))
         return one_ahead([partial(self._make, *entry) for entry in plan])
 
@@ -72,7 +72,7 @@ class Detection:
         images = as_input(batch.images, device)
         maps = [level.float() for level in net(images)]
         alpha = 1.0 if self.teacher is None else self.teacher.alpha
-        total = maps[0].new_zeros(())
+        total: torch.Tensor = maps[0].new_zeros(())
         if alpha > 0:
             total = total + alpha * self._labelled(maps[1].shape[1], device)(
                 maps, self._labels(batch, device), progress
@@ -87,15 +87,15 @@ class Detection:
         val = self.data.val
         return map50_95(predict(net, val.images, self.data.spec), val, self.boxes)
 
-    def _make(self, chosen: npt.NDArray[np.int64], changes: augment.Changes) -> Batch:
+    def _make(self, chosen: npt.NDArray[np.int64], changes: augment.BoxChanges) -> Batch:
         train = self.data.train
-        images, boxes, classes = augment.apply(train, chosen, changes)
-        counts = [len(one) for one in classes]
+        changed = augment.apply(train, chosen, changes, self.data.spec.fill)
+        counts = [len(classes) for classes in changed.classes]
         return Batch(
-            normalise(images, self.data.spec),
+            normalise(changed.images, self.data.spec),
             np.repeat(np.arange(len(counts)), counts),
-            np.concatenate(classes),
-            np.concatenate(boxes),
+            np.concatenate(changed.classes),
+            np.concatenate(changed.boxes),
         )
 
     def _labels(self, batch: Batch, device: torch.device) -> Labels:

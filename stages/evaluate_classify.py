@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors.numpy import load_file
 
-from edgesmith.data.store import load_split
+from edgesmith.data.classify.store import load_split
 from edgesmith.params import load_params
 from edgesmith.report import accuracy
 from edgesmith.runtimes.session import load, predict

@@ -7,7 +7,7 @@ import torch
 
 from edgesmith.bench.frame import camera_frame
 from edgesmith.preprocess import decode_image, fit
-from edgesmith.tasks.classify import eager, store
+from edgesmith.tasks import eager, store
 from edgesmith.tasks.predict import predict
 
 

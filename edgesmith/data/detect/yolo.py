@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from edgesmith.data.annotated import (
+from edgesmith.data.detect.annotated import (
     AnnotatedEntry,
     AnnotatedSource,
     Centred,

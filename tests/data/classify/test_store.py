@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from edgesmith import files
-from edgesmith.data.store import Sample, load_split, read_index, write_dataset
+from edgesmith.data.classify.store import Sample, load_split, write_dataset
+from edgesmith.data.index import read_index
 from edgesmith.errors import DataError
 from edgesmith.preprocess import Preprocess, decode_image, fit
 from tests.data.conftest import picture

@@ -1,4 +1,4 @@
-"""The stored form of a dataset: one tar of encoded images per split, and `dataset.json`.
+"""A stored dataset of images with a class each: a tar of encoded images per split, and its index.
 
 `data/<name>/` holds `train.tar`, `val.tar`, `test.tar` and `calibration.tar`, uncompressed, with
 members `class/name.png`. Equal images give equal bytes: no times, no owners, a fixed order.
@@ -6,51 +6,27 @@ members `class/name.png`. Equal images give equal bytes: no times, no owners, a 
 
 from __future__ import annotations
 
-import io
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 
 from edgesmith import files
+from edgesmith.data.index import (
+    FILE,
+    REMEDY,
+    SPLITS,
+    DatasetIndex,
+    SplitIndex,
+    add_member,
+    read_index,
+    verified_tar,
+)
 from edgesmith.errors import DataError
 from edgesmith.preprocess import Preprocess, UInt8Array, decode_image, fit
-
-FILE = "dataset.json"
-SPLITS = ("train", "val", "test", "calibration")
-
-REMEDY = "make it again with `dvc repro`, or fetch it with `dvc pull`"
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SplitIndex(_Part):
-    """How many images a split's tar holds, and the tar's hash."""
-
-    images: int = Field(ge=0)
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-
-
-class DatasetIndex(_Part):
-    """`dataset.json`: labels in the order of the network's outputs, and what each split holds."""
-
-    version: Literal[1] = 1
-    task: Literal["classify", "detect"] = "classify"
-    source: str
-    labels: list[str]
-    splits: dict[str, SplitIndex]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Images per split."""
-        return {name: split.images for name, split in self.splits.items()}
 
 
 @dataclass(frozen=True)
@@ -105,11 +81,6 @@ def write_dataset(
     return index
 
 
-def read_index(folder: Path) -> DatasetIndex:
-    """Parse `dataset.json` of a stored dataset; DataError when missing or not valid."""
-    return files.read_record(folder / FILE, DatasetIndex, DataError, missing=REMEDY, damaged=REMEDY)
-
-
 def load_split(folder: Path, split: str, spec: Preprocess) -> Split:
     """Decode and fit all images of a split, in stored order; an empty split gives N = 0.
 
@@ -135,27 +106,6 @@ def load_split(folder: Path, split: str, spec: Preprocess) -> Split:
             labels[place] = known[label]
             names.append(member.name)
     return Split(images, labels, names)
-
-
-def verified_tar(folder: Path, index: DatasetIndex, split: str) -> Path:
-    """The tar of a split; DataError when there is none or its content is not what was indexed."""
-    path = folder / f"{split}.tar"
-    if split not in index.splits:
-        raise DataError(f"{folder}: has no split {split!r}; it has {', '.join(index.splits)}")
-    try:
-        found = files.sha256(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from error
-    if found != index.splits[split].sha256:
-        raise DataError(f"{path}: damaged: its hash is not the one in {FILE}; {REMEDY}")
-    return path
-
-
-def add_member(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    """Append a file without time or owner."""
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    tar.addfile(member, io.BytesIO(content))
 
 
 def _take_turns(samples: list[Sample]) -> list[Sample]:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgesmith.data.scenes_store import Scenes
+from edgesmith.data.detect.store import Scenes
 from edgesmith.params import Augment
 from edgesmith.preprocess import Float32Array, UInt8Array
 

@@ -12,7 +12,13 @@ from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from edgesmith.data.annotated import AnnotatedEntry, AnnotatedSource, Faults, Found, shown_files
+from edgesmith.data.detect.annotated import (
+    AnnotatedEntry,
+    AnnotatedSource,
+    Faults,
+    Found,
+    shown_files,
+)
 from edgesmith.data.tree import File, Parts, Tree
 from edgesmith.errors import DataError
 

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 from tqdm import tqdm
 
-from edgesmith.data.annotated import AnnotatedEntry, AnnotatedSource
-from edgesmith.data.scenes_store import AnnotatedImage
+from edgesmith.data.detect.annotated import AnnotatedEntry, AnnotatedSource
+from edgesmith.data.detect.store import AnnotatedImage
 from edgesmith.data.splits import Pool, Rules, choose, digest
 from edgesmith.errors import DataError
 from edgesmith.params import Dataset

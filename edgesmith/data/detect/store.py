@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesmith import files
-from edgesmith.data.store import (
+from edgesmith.data.index import (
     FILE,
     REMEDY,
     SPLITS,
@@ -68,6 +68,16 @@ class Scenes:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def first(self, count: int) -> Scenes:
+        """The first images."""
+        return Scenes(
+            self.images[:count],
+            self.boxes[:count],
+            self.classes[:count],
+            self.sizes[:count],
+            self.names[:count],
+        )
 
 
 def write_scenes(

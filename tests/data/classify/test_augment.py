@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgesmith.data.augment import Changes, apply, draw
+from edgesmith.data.classify.augment import Changes, apply, draw
 from edgesmith.params import Augment
 from edgesmith.preprocess import UInt8Array
 
