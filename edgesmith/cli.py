@@ -145,7 +145,8 @@ def compare(
         typer.echo(json.dumps(report.strategies(cells), indent=2))
         return
     for baseline, members in report.families(cells).items():
-        _print_table(f"against {baseline}", report.HEADERS, report.table_rows(members))
+        rows = report.table_rows(members)
+        _print_table(f"against {baseline}", report.headers(members), rows)
     compared = runtimes.read_runtimes(params.runtimes, folder / "metrics", device)
     for key, bench in compared.items():
         if bench.fingerprint == device.fingerprint_id:
@@ -217,6 +218,7 @@ def _describe_contract(contract: Contract) -> dict[str, str]:
             + (", inside the network" if spec.normalised_inside else "")
         ),
         "outputs": ", ".join(f"{out.name}: {out.meaning} {out.dtype}" for out in contract.outputs),
+        **_describe_boxes(contract),
         "size": f"{sum(file.size_bytes for file in contract.files.values()) / 1e6:.3f} MB",
         "parameters": f"{contract.params:,}",
         "MACs": f"{contract.macs:,}",
@@ -226,6 +228,19 @@ def _describe_contract(contract: Contract) -> dict[str, str]:
         ),
         "made with": ", ".join(f"{tool} {version}" for tool, version in contract.tools.items()),
         "files": ", ".join(contract.files),
+    }
+
+
+def _describe_boxes(contract: Contract) -> dict[str, str]:
+    rule = contract.boxes
+    if rule is None:
+        return {}
+    nms = (
+        "" if rule.head == "one-to-one" else f", overlap of a class at most {rule.iou_threshold:g}"
+    )
+    return {
+        "boxes": f"{rule.head} head, score of at least {rule.score_threshold:g}{nms}, "
+        f"{rule.max_detections} at most"
     }
 
 

@@ -11,6 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from edgesmith import contract as contracts
+from edgesmith.bench.artifact import Artifact
+from edgesmith.bench.frame import camera_frame
 from edgesmith.cli import app
 from tests.detector import make_detector
 
@@ -109,6 +111,22 @@ def test_a_format_that_cannot_be_written_is_refused(detector: Path, scene: Path)
 def test_a_folder_without_images_is_named(detector: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "empty: no .jpg" in _fail(detector, tmp_path / "empty")
+
+
+def test_inspect_tells_how_boxes_are_made(detector: Path) -> None:
+    output = CliRunner().invoke(app, ["inspect", str(detector)]).stdout
+    assert "one-to-one head, score of at least 0.25, 300 at most" in output
+    assert "scores16: scores float32" in output
+
+
+@pytest.mark.parametrize("task", ["detect", "classify"])
+def test_the_benchmark_goes_from_the_encoded_image_to_the_result(
+    detector: Path, artifact: Path, task: str
+) -> None:
+    bench = Artifact(detector if task == "detect" else artifact, 1, ["cpu"], camera_frame(320, 240))
+    for call in bench.calls.values():
+        call()
+    assert bench.engine.startswith("onnxruntime") and bench.load_ms > 0
 
 
 @pytest.mark.parametrize("option", [("--save", "x.jpg"), ("--threshold", "0.5")])

@@ -28,6 +28,10 @@ Float32Array = npt.NDArray[np.float32]
 _MAX_SQNR_DB = 200.0
 
 
+# How tables name the metrics of the records.
+METRICS = {"top1": "top-1", "map50_95": "mAP50-95"}
+
+
 class Accuracy(BaseModel):
     """`metrics/accuracy/<variant>.<format>.json`: one evaluated cell; the same keys in every file.
 
