@@ -11,9 +11,9 @@ from edgesmith.preprocess import Preprocess
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
-def picture(seed: int, side: int = 20) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    return encode_png(pixels)
+def picture(seed: int, side: int = 20, width: int | None = None) -> bytes:
+    shape = (side, width or side, 3)
+    return encode_png(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
 
 
 def put(root: Path, files: dict[str, bytes]) -> Path:
@@ -36,6 +36,13 @@ def classes(names: str, images: int, prefix: str = "", seed: int = 0) -> dict[st
 @pytest.fixture
 def spec() -> Preprocess:
     return Preprocess(height=16, width=24, mean=(127, 127, 127), std=(128, 128, 128))
+
+
+@pytest.fixture
+def letterbox() -> Preprocess:
+    return Preprocess(
+        height=64, width=64, resize="letterbox", antialias=False, mean=(0, 0, 0), std=(255,) * 3
+    )
 
 
 @pytest.fixture

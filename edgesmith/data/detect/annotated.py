@@ -18,6 +18,7 @@ Centred = tuple[float, float, float, float]
 # Faults and files that a message names before it counts the rest.
 _FAULTS_SHOWN = 50
 _FILES_SHOWN = 10
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,14 +134,14 @@ class Faults:
             )
             return None
         edges = (x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
-        # Halving and adding may round; within a billionth the file's own numbers stand.
-        if min(edges) >= -1e-9 and max(edges) <= 1 + 1e-9:
+        # Within what halving and adding may round the file's own numbers stand.
+        if min(edges) >= -_ROUNDING and max(edges) <= 1 + _ROUNDING:
             return found.box
         left, top, right, bottom = (min(max(edge, 0.0), 1.0) for edge in edges)
         across, down = found.slack
         rounding = (
-            min(edges[0] + across, edges[1] + down) >= 0
-            and max(edges[2] - across, edges[3] - down) <= 1
+            min(edges[0] + across, edges[1] + down) >= -_ROUNDING
+            and max(edges[2] - across, edges[3] - down) <= 1 + _ROUNDING
         )
         empty = right <= left or bottom <= top
         if empty or not (rounding or self.drop):

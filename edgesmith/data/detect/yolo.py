@@ -70,9 +70,8 @@ def yolo_layout(path: Path, tree: Tree, key: str, *, drop: bool) -> AnnotatedSou
     labels = [file for file in tree.files if "labels" in file.parts[:-1] and _is_text(file)]
     alone = [file.where for file in labels if file.parts not in used]
     if alone:
-        notes.append(
-            f"{path}: {len(alone)} label files of no image used: {shown_files(path, alone)}"
-        )
+        files = shown_files(path, alone)
+        notes.append(f"{path}: {len(alone)} label files without an image left out: {files}")
     return AnnotatedSource(about.names, entries, notes)
 
 

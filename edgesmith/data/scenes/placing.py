@@ -87,7 +87,8 @@ def visible_box(plate: Plate, corners: Float32Array, side: int) -> Box | None:
         inside, polygon = cv2.intersectConvexConvex(outline, frame)
         if inside < _LEAST_INSIDE * whole:
             return None
-        outline = polygon[:, 0]
+        # Clipped once more: an intersection may lie a rounding error outside.
+        outline = np.clip(polygon[:, 0], 0, side)
     (x1, y1), (x2, y2) = outline.min(axis=0), outline.max(axis=0)
     return float(x1), float(y1), float(x2), float(y2)
 
