@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgesmith.data.augment_boxes import BoxChanges, Changed, apply, draw
+from edgesmith.data.detect.augment import BoxChanges, Changed, apply, draw
+from edgesmith.data.detect.store import Scenes
 from edgesmith.data.scenes.generate import scene
-from edgesmith.data.scenes_store import Scenes
 from edgesmith.params import Augment
 from edgesmith.preprocess import UInt8Array
 
