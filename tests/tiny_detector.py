@@ -52,9 +52,6 @@ def network(head: Head = "one-to-one") -> Detector:
     layers = {"backbone": _BACKBONE, "head": _HEAD}
     config = {"nc": len(LABELS), "end2end": True, "reg_max": 1, **layers}
     net = Detector(DetectionModel(config, nc=len(LABELS), verbose=False), head)
-    for module in net.modules():
-        if isinstance(getattr(module, "act", None), nn.SiLU):
-            module.act = nn.SiLU()
     lively(net)
     return net
 

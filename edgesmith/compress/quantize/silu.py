@@ -26,7 +26,8 @@ def without_silu(net: nn.Module) -> nn.Module:
         return net
     shared: dict[int, object] = {id(tensor): tensor for tensor in (*net.parameters(), *net.buffers())}
     twin = copy.deepcopy(net, shared)
-    for name, module in list(twin.named_modules()):
+    # One of its own at every place, also where two share one: range keys are made of their paths.
+    for name, module in list(twin.named_modules(remove_duplicate=False)):
         if isinstance(module, nn.SiLU):
             path, _, leaf = name.rpartition(".")
             setattr(twin.get_submodule(path), leaf, Gated().train(module.training))
