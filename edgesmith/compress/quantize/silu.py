@@ -24,7 +24,9 @@ def without_silu(net: nn.Module) -> nn.Module:
     """
     if not any(isinstance(module, nn.SiLU) for module in net.modules()):
         return net
-    shared: dict[int, object] = {id(tensor): tensor for tensor in (*net.parameters(), *net.buffers())}
+    shared: dict[int, object] = {
+        id(tensor): tensor for tensor in (*net.parameters(), *net.buffers())
+    }
     twin = copy.deepcopy(net, shared)
     # One of its own at every place, also where two share one: range keys are made of their paths.
     for name, module in list(twin.named_modules(remove_duplicate=False)):
