@@ -14,23 +14,25 @@ import pnnx
 import torch
 from torch import nn
 
-from edgesmith import contract as contracts
 from edgesmith import files
 from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.graph import simulate
 from edgesmith.compress.quantize.mixed import input_keys
-from edgesmith.contract import Description, Input, Output
+from edgesmith.contract import Description, Input
 from edgesmith.errors import ExportError
 from edgesmith.formats import ncnn_keys
+from edgesmith.formats.describe import Card, describe, output_names, outputs
 from edgesmith.ncnn_int8 import model as models
 from edgesmith.ncnn_int8.quantize import Scales, quantize, requantized_to
 from edgesmith.tasks import store
 
 PARAM, BINARY = "model.param", "model.bin"
-INPUT, OUTPUT = "in0", "out0"
+INPUT = "in0"
 _CONVERTER_MINUTES = 10
 # What keeps its input's range: the range key belongs to the layer before.
-_PASS_THROUGH = {"Dropout", "Flatten", "Padding", "Pooling", "Reduction", "Reshape", "Split"}
+_PASS_THROUGH = {
+    *("Dropout", "Flatten", "Interp", "Padding", "Pooling", "Reduction", "Reshape", "Split")
+}
 
 
 @dataclass(frozen=True)
@@ -50,47 +52,39 @@ class Written:
 
 
 def export(variant: Path, folder: Path) -> Written:
-    """Write the stored `variant` into `folder` as NCNN, for one image of (3, height, width).
-
-    Quantized variants are converted as floats and then rounded by `quantization.json`. Raises
-    ExportError when the converter fails or a layer has no rule, ModelError for a damaged variant.
-    """
+    """Write the stored `variant` into `folder`; see `write`. ModelError where it is damaged."""
     net, card = store.load_folded(variant)
+    return write(net, card, variant, folder)
+
+
+def write(net: nn.Module, card: Card, variant: Path, folder: Path) -> Written:
+    """Write `net`, of the stored `variant`, into `folder` as NCNN, for one image.
+
+    Input `in0` (3, height, width); output `out0` (classes,), or a detector's six maps, `out0` to
+    `out5`, each (channels, height, width). Quantized variants are converted as floats and then
+    rounded by `quantization.json`. Raises ExportError when the converter fails or a layer has no
+    rule.
+    """
     spec = card.network.input
     half = card.precision == "fp16"
     # FP16 weights are exact in FP32, and pnnx rounds them back: its tracer needs a CPU's floats.
     _convert(net.float().eval(), spec.height, spec.width, folder, half=half)
     blobs = _to_integers(variant, net, card, folder) if card.precision in {"int8", "mixed"} else {}
-    described = Description(
-        task=card.task,
-        variant=card.name,
-        parent=card.parent or card.name,
-        parent_sha256=files.sha256_folder(variant),
-        model=card.model,
+    names = [f"out{number}" for number in range(len(output_names(card)))]
+    described = describe(
+        card,
+        variant,
+        folder,
         format="ncnn",
-        precision=card.precision,
-        target="any",
-        labels=card.labels,
-        input=Input(
+        source=Input(
             name=INPUT,
             layout="NCHW",
             dtype="float32",
             shape=[1, 3, spec.height, spec.width],
             preprocess=spec,
         ),
-        outputs=[
-            Output(
-                name=OUTPUT,
-                meaning="logits",
-                dtype="float32",
-                shape=[1, len(card.labels)],
-                decode="softmax",
-            )
-        ],
-        files=contracts.describe_files(folder),
-        params=card.params,
-        macs=card.macs,
-        tools={name: version(name) for name in ("torch", "pnnx", "ncnn")},
+        results=outputs(card, names=names),
+        tools=("torch", "pnnx", "ncnn"),
     )
     return Written(described, blobs)
 
@@ -137,7 +131,7 @@ def _convert(net: nn.Module, height: int, width: int, folder: Path, *, half: boo
             files.write_bytes(folder / path.name, path.read_bytes())
 
 
-def _to_integers(variant: Path, net: nn.Module, card: store.Card, folder: Path) -> dict[str, Blob]:
+def _to_integers(variant: Path, net: nn.Module, card: Card, folder: Path) -> dict[str, Blob]:
     """Round the float model in `folder` by the variant's ranges; the blobs that hold them."""
     quantization = ranges.read(variant)
     keys = input_keys(simulate(net, card.network.input, quantization.scheme))

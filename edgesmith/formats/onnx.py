@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -14,12 +13,13 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
-from edgesmith import contract as contracts
 from edgesmith import files
 from edgesmith.compress.quantize import ranges
-from edgesmith.contract import Description, Input, Output
+from edgesmith.compress.quantize.silu import without_silu
+from edgesmith.contract import Description, Input
 from edgesmith.errors import ExportError
 from edgesmith.formats import qdq
+from edgesmith.formats.describe import Card, describe, output_names, outputs
 from edgesmith.params import Export
 from edgesmith.tasks import store
 
@@ -41,23 +41,32 @@ class Traced:
     """A variant as a simplified float graph, with the range key of each operator's output."""
 
     variant: Path
-    card: store.Card
+    card: Card
     model: onnx.ModelProto
     keys: qdq.Keys
     dynamic: bool
 
 
 def trace(variant: Path, settings: Export, *, dynamic: bool) -> Traced:
-    """The stored `variant` through torch's exporter, for one image or for any number.
-
-    Input `input` (1 or N, 3, height, width) float32, output `logits` (1 or N, classes) float32;
-    FP16 variants cast inside. Raises ExportError when a converter fails, ModelError for a damaged
-    variant.
-    """
+    """The stored `variant` as a float graph; see `trace_network`. ModelError where it is damaged."""
     net, card = store.load_folded(variant)
+    return trace_network(net, card, variant, settings, dynamic=dynamic)
+
+
+def trace_network(
+    net: nn.Module, card: Card, variant: Path, settings: Export, *, dynamic: bool
+) -> Traced:
+    """`net`, of the stored `variant`, through torch's exporter, for one image or for any number.
+
+    Input `input` (1 or N, 3, height, width) float32; output `logits` (1 or N, classes) float32, or
+    a detector's six maps; FP16 variants cast inside. Raises ExportError when a converter fails.
+    """
     spec = card.network.input
+    if card.precision in _INTEGER:
+        net = without_silu(net)
     wrapped = _HalfInside(net) if card.precision == "fp16" else net
-    traced = _through_torch(wrapped.eval(), spec.height, spec.width, settings.opset, dynamic)
+    names = output_names(card)
+    traced = _through_torch(wrapped.eval(), spec.height, spec.width, settings.opset, dynamic, names)
     return Traced(variant, card, _simplify(traced), qdq.range_keys(traced), dynamic)
 
 
@@ -72,36 +81,21 @@ def write(traced: Traced, folder: Path, target: Target) -> Written:
     _finish(model, card)
     files.write_bytes(folder / FILE, model.SerializeToString(deterministic=True))
     batch = -1 if dynamic else 1
-    described = Description(
-        task=card.task,
-        variant=card.name,
-        parent=card.parent or card.name,
-        parent_sha256=files.sha256_folder(traced.variant),
-        model=card.model,
+    described = describe(
+        card,
+        traced.variant,
+        folder,
         format="onnx" if target == "onnxruntime" else "onnx-trt",
-        precision=card.precision,
         target="any" if target == "onnxruntime" else "tensorrt",
-        labels=card.labels,
-        input=Input(
+        source=Input(
             name="input",
             layout="NCHW",
             dtype="float32",
             shape=[batch, 3, spec.height, spec.width],
             preprocess=spec,
         ),
-        outputs=[
-            Output(
-                name="logits",
-                meaning="logits",
-                dtype="float32",
-                shape=[batch, len(card.labels)],
-                decode="softmax",
-            )
-        ],
-        files=contracts.describe_files(folder),
-        params=card.params,
-        macs=card.macs,
-        tools={name: version(name) for name in ("torch", "onnx", "onnxscript", "onnxslim")},
+        results=outputs(card, batch=batch),
+        tools=("torch", "onnx", "onnxscript", "onnxslim"),
     )
     layers = qdq.layer_outputs(model, traced.keys) if card.precision in _INTEGER else {}
     return Written(described, layers)
@@ -114,13 +108,15 @@ class _HalfInside(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = self.net(x.half()).float()
-        return result
+    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        result: torch.Tensor | tuple[torch.Tensor, ...] = self.net(x.half())
+        if isinstance(result, torch.Tensor):
+            return result.float()
+        return tuple(value.float() for value in result)
 
 
 def _through_torch(
-    net: nn.Module, height: int, width: int, opset: int, dynamic: bool
+    net: nn.Module, height: int, width: int, opset: int, dynamic: bool, names: list[str]
 ) -> onnx.ModelProto:
     """The network through torch's exporter, with the module path of every node as metadata."""
     example = torch.zeros(2 if dynamic else 1, 3, height, width)
@@ -134,7 +130,7 @@ def _through_torch(
                 dynamo=True,
                 opset_version=opset,
                 input_names=["input"],
-                output_names=["logits"],
+                output_names=names,
                 dynamic_shapes=({0: batch},) if dynamic else None,
                 verbose=False,
             )
@@ -167,7 +163,7 @@ def _is_global(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> 
     return keeps and axes in ([2, 3], [-2, -1])
 
 
-def _finish(model: onnx.ModelProto, card: store.Card) -> None:
+def _finish(model: onnx.ModelProto, card: Card) -> None:
     """Drop what depends on the build machine, name the graph, and check all of it."""
     graph = model.graph
     used = {name for node in graph.node for name in node.input}

@@ -38,7 +38,11 @@ _PASS_THROUGH = {
     "Flatten",
     "Pad",
     "Identity",
+    "Resize",
+    "Transpose",
 }
+# Attention: between these no value is rounded.
+_FLOAT = {"MatMul", "Softmax"}
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 Scheme = Literal["affine", "symmetric"]
@@ -53,8 +57,16 @@ def range_keys(model: onnx.ModelProto) -> Keys:
     """
     keys: Keys = {model.graph.input[0].name: "input"}
     taken: list[str] = []
+    # What computes shapes of a graph with a free batch.
+    sizes = {
+        value.name
+        for value in model.graph.value_info
+        if value.type.tensor_type.elem_type == onnx.TensorProto.INT64
+    }
     for node in model.graph.node:
         if node.op_type not in _WEIGHTED and node.op_type not in _OTHERS:
+            continue
+        if node.output[0] in sizes:
             continue
         scopes = next((p.value for p in node.metadata_props if p.key == _SCOPES), None)
         if scopes is None:
@@ -102,6 +114,7 @@ class _Inserter:
         for node in self.graph.node:
             for name in node.input:
                 self.users.setdefault(name, []).append(node)
+        self.floats = self._never_rounded()
         ranges = self._ranges_of_values()
         source = self.graph.input[0].name
         if source in ranges:
@@ -125,9 +138,11 @@ class _Inserter:
             last = value
             while (user := self._only_user(last)) is not None and user.op_type in _FUSED:
                 last = user.output[0]
-            if last in self.outputs or self._is_only_read_in_float(last):
+            if last in self.outputs:
                 continue
             if key not in self.quantization.activations:
+                if self._is_only_read_in_float(last):
+                    continue
                 raise ExportError(
                     f"layer {key}: quantization.json has no range for it; "
                     "rebuild the variant: `dvc repro`"
@@ -147,12 +162,26 @@ class _Inserter:
             if user.op_type in _PASS_THROUGH:
                 if not self._is_only_read_in_float(user.output[0]):
                     return False
-            elif self.keys.get(user.output[0]) not in self.quantization.float_layers:
+            elif not self._computes_in_float(user):
                 return False
         return bool(users) and value not in self.outputs
 
+    def _computes_in_float(self, node: onnx.NodeProto) -> bool:
+        if node.op_type in _FLOAT or any(name in self.floats for name in node.input):
+            return True
+        return self.keys.get(node.output[0]) in self.quantization.float_layers
+
+    def _never_rounded(self) -> set[str]:
+        """Values that attention computes, and what pooling and reshaping make of them."""
+        found: set[str] = set()
+        for node in self.graph.node:
+            passes = node.op_type in _PASS_THROUGH and node.input[0] in found
+            if node.op_type in _FLOAT or passes:
+                found.add(node.output[0])
+        return found
+
     def _rewrite(self, node: onnx.NodeProto, ranges: dict[str, Range]) -> None:
-        known = _WEIGHTED | _FUSED | _PASS_THROUGH | _OTHERS.keys()
+        known = _WEIGHTED | _FUSED | _PASS_THROUGH | _FLOAT | _OTHERS.keys()
         if node.op_type not in known:
             raise ExportError(
                 f"node {node.name} ({node.op_type}): no rule to quantize it; "

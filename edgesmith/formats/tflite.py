@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,20 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 
-from edgesmith import contract as contracts
 from edgesmith import files
 from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.ranges import Range
-from edgesmith.contract import Description, Input, Output, Quantization
+from edgesmith.contract import Description, Input, Quantization
 from edgesmith.errors import ExportError
-from edgesmith.formats import tflite_check, tflite_int8
+from edgesmith.formats import tflite_attention, tflite_int8
+from edgesmith.formats.describe import Card, describe, output_names, outputs
 from edgesmith.formats.tflite_graph import Array, Graph
 from edgesmith.formats.tflite_int8 import Interface, Rendered, Scale
 from edgesmith.preprocess import UInt8Array, normalise
 from edgesmith.tasks import store
 
 FILE = "model.tflite"
-INPUT, OUTPUT = "input", "logits"
+INPUT = "input"
 # Logits beyond their range become equal, and with them the classes: room for images that are
 # unlike those of the calibration. Measured on signs, it costs 0.1-0.4 dB of 31-36.
 _HEADROOM = 1.25
@@ -43,21 +42,27 @@ class Converted:
     """A variant as a float32 .tflite file, and the parameters that it was made of."""
 
     variant: Path
-    card: store.Card
+    card: Card
     content: bytes
     state: Mapping[str, Array]
 
 
 def convert(variant: Path) -> Converted:
-    """The stored `variant` through LiteRT's converter, for one image, in float32.
-
-    Input `input` (1, height, width, 3) float32, output `logits` (1, classes) float32. Raises
-    ExportError when the converter fails, ModelError for a damaged variant.
-    """
+    """The stored `variant` in float32; see `convert_network`. ModelError where it is damaged."""
     net, card = store.load_folded(variant)
+    return convert_network(net, card, variant)
+
+
+def convert_network(net: nn.Module, card: Card, variant: Path) -> Converted:
+    """`net`, of the stored `variant`, through LiteRT's converter, for one image, in float32.
+
+    Input `input` (1, height, width, 3) float32; output `logits` (1, classes) float32, or a
+    detector's six maps (1, H, W, channels). Raises ExportError when the converter fails.
+    """
     spec = card.network.input
     net = net.float().eval()
-    content = _through_converter(net, spec.height, spec.width)
+    maps = len(output_names(card)) if card.task == "detect" else 0
+    content = _through_converter(net, spec.height, spec.width, maps)
     state = {name: tensor.numpy() for name, tensor in net.state_dict().items()}
     return Converted(variant, card, content, state)
 
@@ -69,27 +74,28 @@ def write(
 
     INT8 takes every range from the variant's `quantization.json`, and that of the logits, which has
     none there because other formats leave them float, from the float network's logits on `images`
-    (N, H, W, 3) uint8 of the calibration split. `interface` is the dtype of an INT8 file's input
+    (N, H, W, 3) uint8 of the calibration split; a detector's maps are float. `interface` is the dtype of an INT8 file's input
     and logits.
     """
     card = converted.card
     graph = _named(converted)
+    _refuse_slow(graph)
     rendered: Rendered | None = None
     if card.precision in {"int8", "mixed"}:
         quantization = ranges.read(converted.variant)
-        logits = logits_range(converted.content, images, card)
+        single = card.task == "classify"
+        logits = logits_range(converted.content, images, card) if single else None
         rendered = tflite_int8.render(graph, converted.state, quantization, logits, interface)
         content = rendered.content
     else:
         if card.precision == "fp16":
             _halve(graph)
         content = graph.pack()
-    _refuse_slow(content, card.name)
     files.write_bytes(folder / FILE, content)
     return _describe(converted, folder, rendered, interface)
 
 
-def logits_range(content: bytes, images: UInt8Array, card: store.Card) -> Range:
+def logits_range(content: bytes, images: UInt8Array, card: Card) -> Range:
     """A quarter more than a float32 .tflite file's logits span on (N, H, W, 3) uint8 images."""
     interpreter = Interpreter(model_content=content)
     interpreter.allocate_tensors()
@@ -109,9 +115,13 @@ def logits_range(content: bytes, images: UInt8Array, card: store.Card) -> Range:
     return Range(low=low * _HEADROOM, high=high * _HEADROOM)
 
 
-def _through_converter(net: nn.Module, height: int, width: int) -> bytes:
-    """The network with channel-last input; the converter then needs no TRANSPOSE."""
-    wrapped = litert_torch.to_channel_last_io(net, args=[0]).eval()
+def _through_converter(net: nn.Module, height: int, width: int, maps: int) -> bytes:
+    """The network with channel-last input and `maps`; the converter then needs no TRANSPOSE.
+
+    But in attention.
+    """
+    last = list(range(maps)) or None
+    wrapped = litert_torch.to_channel_last_io(net, args=[0], outputs=last).eval()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own deprecations; nothing to act on
@@ -129,10 +139,15 @@ def _named(converted: Converted) -> Graph:
     graph = Graph(converted.content, converted.card.name)
     graph.shorten_names()
     graph.model.description = f"edgesmith {converted.card.name} {converted.card.precision}".encode()
-    for index, name in ((graph.input, INPUT), (graph.output, OUTPUT)):
-        graph.tensor(index).name = name.encode()
+    graph.tensor(graph.input).name = INPUT.encode()
+    names = output_names(converted.card)
     for signature in graph.model.signatureDefs or []:
-        signature.inputs[0].name, signature.outputs[0].name = INPUT.encode(), OUTPUT.encode()
+        signature.inputs[0].name = INPUT.encode()
+        for entry in signature.outputs:
+            # The converter counts them in the order of the network: output_0, output_1 …
+            name = names[int(entry.name.decode().rpartition("_")[2])].encode()
+            entry.name = graph.tensor(int(entry.tensorIndex)).name = name
+    tflite_attention.drop_round_trips(graph)
     return graph
 
 
@@ -164,13 +179,14 @@ def _halve(graph: Graph) -> None:
     graph.operators[:0] = dequantize
 
 
-def _refuse_slow(content: bytes, name: str) -> None:
-    """Layout changes between operators copy every activation; our networks need none."""
-    moved = tflite_check.examine(content, name).counts.get("TRANSPOSE", 0)
+def _refuse_slow(graph: Graph) -> None:
+    """Layout changes between operators copy every activation; only attention needs some."""
+    moved = tflite_attention.layout_changes(graph)
     if moved:
         raise ExportError(
-            f"{name}: {moved} TRANSPOSE operators in the tflite graph: the converter did not carry "
-            "the channel-last layout through; report the model"
+            f"{graph.name}: {len(moved)} TRANSPOSE operators in the tflite graph outside of attention "
+            f"({moved[0]}): the converter did not carry the channel-last layout through; report "
+            "the model"
         )
 
 
@@ -178,17 +194,16 @@ def _describe(
     converted: Converted, folder: Path, rendered: Rendered | None, interface: Interface
 ) -> Description:
     card, spec = converted.card, converted.card.network.input
-    return Description(
-        task=card.task,
-        variant=card.name,
-        parent=card.parent or card.name,
-        parent_sha256=files.sha256_folder(converted.variant),
-        model=card.model,
+    results = outputs(card, layout="NHWC")
+    if rendered and rendered.logits:
+        read = {"dtype": interface, "quantization": _contract(rendered.logits)}
+        results = [results[0].model_copy(update=read)]
+    return describe(
+        card,
+        converted.variant,
+        folder,
         format="tflite",
-        precision=card.precision,
-        target="any",
-        labels=card.labels,
-        input=Input(
+        source=Input(
             name=INPUT,
             layout="NHWC",
             dtype=interface if rendered and rendered.input else "float32",
@@ -196,23 +211,8 @@ def _describe(
             preprocess=spec,
             quantization=_contract(rendered.input) if rendered and rendered.input else None,
         ),
-        outputs=[
-            Output(
-                name=OUTPUT,
-                meaning="logits",
-                dtype=interface if rendered and rendered.logits else "float32",
-                shape=[1, len(card.labels)],
-                decode="softmax",
-                quantization=_contract(rendered.logits) if rendered and rendered.logits else None,
-            )
-        ],
-        files=contracts.describe_files(folder),
-        params=card.params,
-        macs=card.macs,
-        tools={
-            name: version(name)
-            for name in ("torch", "litert-torch", "litert-converter", "ai-edge-litert")
-        },
+        results=results,
+        tools=("torch", "litert-torch", "litert-converter", "ai-edge-litert"),
     )
 
 

@@ -67,8 +67,13 @@ class Graph:
 
     @property
     def output(self) -> int:
-        """Index of the tensor that holds the logits."""
+        """Index of the tensor that holds the logits; of a detector the first of its maps."""
         return int(self.subgraph.outputs[0])
+
+    @property
+    def outputs(self) -> list[int]:
+        """Index of every tensor that the network gives, in the order of the file."""
+        return [int(index) for index in self.subgraph.outputs]
 
     def kind(self, operator: Any) -> str:
         """Its name in the schema: `CONV_2D`; a custom operator by the name it was given."""

@@ -6,7 +6,7 @@ adds its own rules on which tensors share one; written here, every number is our
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,6 +33,11 @@ _VERSIONS = {
     "MAX_POOL_2D": 2,
     "PAD": 2,
     "PADV2": 2,
+    "LOGISTIC": 2,
+    "MUL": 2,
+    "CONCATENATION": 2,
+    "RESIZE_NEAREST_NEIGHBOR": 2,
+    "TRANSPOSE": 2,
 }
 
 
@@ -57,22 +62,26 @@ def render(
     graph: Graph,
     state: Mapping[str, Array],
     quantization: Quantization,
-    logits: Range,
+    logits: Range | None,
     interface: Interface,
 ) -> Rendered:
     """The float `graph`, which is changed, with int8 tensors but around `float_layers`.
 
     `logits` is the range of the output, for which `quantization` has none: integer kernels need
-    one. With `interface` uint8 the input and the logits are the same levels shifted by 128. Every
+    one. Without it, as for detectors, the layers of the outputs compute in float. With `interface` uint8 the input and the logits are the same levels shifted by 128. Every
     tensor of a layer is named by its range key. Raises ExportError naming the layer that has no
     range, scale or rule, or whose numbers the written file does not have.
     """
     keys = tflite_keys.range_keys(graph, state, quantization)
     ranges = dict(quantization.activations)
-    if keys[graph.output] not in quantization.float_layers:
+    if logits is not None and keys[graph.output] not in quantization.float_layers:
         ranges[keys[graph.output]] = logits
     in_float = tflite_mixed.float_operators(graph, keys, ranges.keys(), quantization)
     scales = {key: _scale(values, quantization) for key, values in ranges.items()}
+    for operator in graph.operators:
+        if graph.kind(operator) == "LOGISTIC":
+            # What the integer kernel demands, and what affine ranges say.
+            scales[keys[int(operator.outputs[0])]] = Scale(1 / 256, -128)
     integer: list[str] = []
     for operator in graph.operators:
         kind = graph.kind(operator)
@@ -86,6 +95,7 @@ def render(
         graph.require_version(operator, _VERSIONS.get(kind, 1))
     rounded = {index: key for index, key in keys.items() if key in scales}
     _quantize_activations(graph, rounded, scales)
+    _equal_scales(graph, in_float, keys, scales)
     tflite_mixed.convert(graph, in_float, keys, rounded, quantization)
     ends = [scales.get(keys[index]) for index in (graph.input, graph.output)]
     if interface == "uint8":
@@ -166,6 +176,30 @@ def _quantize_activations(
             # What a pooling or padding hands on has its layer's range: `conv_head`, `conv_head+1`.
             name = key if taken[key] == 1 else f"{key}+{taken[key] - 1}"
             tensor.name = name.encode()
+
+
+def _equal_scales(
+    graph: Graph, in_float: Collection[int], keys: tflite_keys.Keys, scales: Mapping[str, Scale]
+) -> None:
+    """Integer concatenations copy levels: bring what they read to the scale of what they give."""
+    result: list[Any] = []
+    for operator in graph.operators:
+        if graph.kind(operator) == "CONCATENATION" and id(operator) not in in_float:
+            output = int(operator.outputs[0])
+            scale = scales[keys[output]]
+            for position, index in enumerate(int(index) for index in operator.inputs):
+                if scales[keys[index]] == scale:
+                    continue
+                name = f"{graph.tensor_name(index)}_in_{keys[output]}"
+                twin = graph.add_tensor(name, "int8", graph.shape(index))
+                graph.tensor(twin).quantization = _parameters(
+                    np.array([scale.scale]), np.array([scale.zero_point])
+                )
+                step = tflite_mixed.conversion(graph, "QUANTIZE", index, twin)
+                result.append(step)
+                operator.inputs[position] = twin
+        result.append(operator)
+    graph.operators[:] = result
 
 
 def _shift_interface(graph: Graph) -> None:

@@ -1,7 +1,8 @@
 """Which layer an operator of a .tflite file is: range keys of `quantization.json` for its tensors.
 
 Weighted operators are recognised by their weights, which must be those of the variant bit for bit;
-additions by their order, checked against what they add. The converter's tensor names hold module
+additions and concatenations by their order, checked against what they read; sigmoids by the layer
+that they follow, and products by their sigmoid. The converter's tensor names hold module
 paths too, but of whichever module a fusion left.
 """
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from edgesmith.compress.quantize.ranges import Quantization
 from edgesmith.errors import ExportError
+from edgesmith.formats import tflite_attention
 from edgesmith.formats.tflite_graph import Array, Graph
 
 WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
@@ -27,7 +29,11 @@ PASS_THROUGH = {
     "SQUEEZE",
     "PAD",
     "PADV2",
+    "RESIZE_NEAREST_NEIGHBOR",
+    "TRANSPOSE",
 }
+# Operators that join tensors, by what their range keys end with.
+_JOINING = {"ADD": "/add", "CONCATENATION": "/concat"}
 Keys = dict[int, str]
 
 
@@ -35,7 +41,7 @@ def range_keys(graph: Graph, state: Mapping[str, Array], quantization: Quantizat
     """Range key of every tensor that an operator writes, and of the input, by tensor index.
 
     `state` holds the variant's parameters by name, (O, I, H, W) and (O, I). The layer of the logits
-    is listed too, under its path. Raises ExportError naming the layer that cannot be found, or the
+    is listed too, under its path; so is what attention computes, under a name that is no key. Raises ExportError naming the layer that cannot be found, or the
     operator that has no integer rule.
     """
     waiting = [*quantization.weights, *quantization.float_layers]
@@ -46,19 +52,27 @@ def range_keys(graph: Graph, state: Mapping[str, Array], quantization: Quantizat
                 "rebuild it: `dvc repro`"
             )
     order = list(quantization.activations)
-    additions = [key for key in order if key.partition("#")[0].endswith("/add")]
+    joined = {
+        kind: [key for key in order if key.partition("#")[0].endswith(ending)]
+        for kind, ending in _JOINING.items()
+    }
     keys: Keys = {graph.input: "input"}
     for operator in graph.operators:
         kind = graph.kind(operator)
         output = int(operator.outputs[0])
-        if kind in WEIGHTED:
+        known = [int(index) in keys for index in operator.inputs]
+        if tflite_attention.is_product(graph, operator):
+            keys[output] = f"{graph.tensor_name(output)} (float)"
+        elif kind in WEIGHTED:
             layer = _layer(graph, operator, waiting, state)
             waiting.remove(layer)
             keys[output] = layer
-        elif kind == "ADD" and all(int(index) in keys for index in operator.inputs):
-            keys[output] = _addition(graph, operator, additions, order, keys, quantization)
-        elif kind in PASS_THROUGH and int(operator.inputs[0]) in keys and _keeps(graph, operator):
+        elif kind in _JOINING and all(known):
+            keys[output] = _joined(graph, operator, joined[kind], order, keys, quantization)
+        elif kind in PASS_THROUGH and known[0] and _keeps(graph, operator):
             keys[output] = keys[int(operator.inputs[0])]
+        elif kind in {"LOGISTIC", "MUL"} and all(known):
+            keys[output] = _gate(graph, operator, order, keys)
         else:
             done = list(keys.values())[-1]
             raise ExportError(
@@ -106,31 +120,55 @@ def _layer(graph: Graph, operator: Any, waiting: list[str], state: Mapping[str, 
     )
 
 
-def _addition(
+def _joined(
     graph: Graph,
     operator: Any,
-    additions: list[str],
+    waiting: list[str],
     order: list[str],
     keys: Keys,
     quantization: Quantization,
 ) -> str:
-    """The next addition's key; what comes before it in the network must be one of its operands.
+    """The next addition's or concatenation's key; it reads what comes before it in the network.
 
-    An addition that only float layers read has no range, and so no key but this tensor's own.
+    One that only float layers read has no range, and so no key but this tensor's own.
     """
     operands = [keys[int(index)] for index in operator.inputs]
-    key = additions[0] if additions else None
+    key = waiting[0] if waiting else None
     known = key is not None and order[order.index(key) - 1] in operands
     if not known and quantization.float_layers:
-        return f"{operands[0]}+{operands[1]}"
+        return "+".join(operands)
     if known:
-        additions.pop(0)
+        waiting.pop(0)
     if key is None or not known:
+        kind = graph.kind(operator)
+        does = "adds" if kind == "ADD" else "joins"
         raise ExportError(
-            f"{graph.name}: layer {key or 'unknown'}: the tflite operator ADD that should be it "
-            f"adds {' and '.join(operands)}; the converter changed their order: report the model"
+            f"{graph.name}: layer {key or 'unknown'}: the tflite operator {kind} that should be it "
+            f"{does} {' and '.join(operands)}; the converter changed their order: report the model"
         )
     return key
+
+
+def _gate(graph: Graph, operator: Any, order: list[str], keys: Keys) -> str:
+    """Key of a sigmoid, which comes right after what it reads, or of the product with it.
+
+    A product that only float layers read has no range; its key is then none of `order`.
+    """
+    operands = [keys[int(index)] for index in operator.inputs]
+    if graph.kind(operator) == "LOGISTIC":
+        following = order[order.index(operands[0]) + 1 :][:1] if operands[0] in order else []
+        if following and following[0].partition("#")[0].endswith("/sigmoid"):
+            return following[0]
+    else:
+        for key in operands:
+            path, found, number = key.rpartition("/sigmoid")
+            if found:
+                return f"{path}/mul{number}"
+    raise ExportError(
+        f"{graph.name}: the tflite operator {graph.kind(operator)} after layer {operands[0]} is no "
+        "part of a SiLU, the only use of it that has an integer rule; leave this variant "
+        "unquantized, or add a rule to formats/tflite_keys.py"
+    )
 
 
 def _keeps(graph: Graph, operator: Any) -> bool:

@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgesmith.compress.quantize.ranges import Quantization
 from edgesmith.errors import ExportError
-from edgesmith.formats import tflite_keys
+from edgesmith.formats import tflite_attention, tflite_keys
 from edgesmith.formats.tflite_graph import Array, Graph
 
 # Axis of the output channels in an operator's weights.
@@ -23,26 +23,31 @@ def float_operators(
     """`id` of each operator that computes in float: the float layers, and what only they read.
 
     An integer kernel has to write integers, so a layer whose output has no range is a float
-    operator too, with weights that are rounded. Raises ExportError naming a layer whose input or
-    output lacks the range that it needs.
+    operator too, with weights that are rounded: that of a detector's maps. So is attention. Raises
+    ExportError naming a layer whose input or output lacks the range that it needs.
     """
     found = set()
+    floats = tflite_attention.float_values(graph)
     for operator in graph.operators:
         inputs = [keys[int(i)] for i in operator.inputs if int(i) in keys]
-        key = keys[int(operator.outputs[0])]
+        output = int(operator.outputs[0])
+        key = keys[output]
         passes = graph.kind(operator) in tflite_keys.PASS_THROUGH
+        is_attention = tflite_attention.computes_in_float(graph, operator, floats)
         is_float_layer = graph.kind(operator) in tflite_keys.WEIGHTED and (
             key in quantization.float_layers
         )
-        lacking = [] if is_float_layer or passes else [i for i in inputs if i not in ranges]
-        if key not in ranges and not quantization.float_layers:
+        reads_integers = not (is_float_layer or is_attention or passes)
+        lacking = [i for i in inputs if i not in ranges] if reads_integers else []
+        may_lack = quantization.float_layers or is_attention or output in graph.outputs
+        if key not in ranges and not may_lack:
             lacking.append(key)
         if lacking:
             raise ExportError(
                 f"{graph.name}: layer {lacking[0]}: quantization.json has no range for it; "
                 "rebuild the variant: `dvc repro`"
             )
-        if is_float_layer or key not in ranges:
+        if is_float_layer or is_attention or key not in ranges:
             found.add(id(operator))
     return found
 
@@ -68,12 +73,12 @@ def convert(
             if index in rounded:
                 if index not in twins:
                     twins[index] = _twin(graph, index)
-                    result.append(_conversion(graph, "DEQUANTIZE", index, twins[index]))
+                    result.append(conversion(graph, "DEQUANTIZE", index, twins[index]))
                 operator.inputs[position] = twins[index]
         result.append(operator)
         if output in rounded:
             operator.outputs[0] = _twin(graph, output)
-            result.append(_conversion(graph, "QUANTIZE", int(operator.outputs[0]), output))
+            result.append(conversion(graph, "QUANTIZE", int(operator.outputs[0]), output))
     graph.operators[:] = result
 
 
@@ -95,7 +100,8 @@ def _twin(graph: Graph, index: int) -> int:
     return graph.add_tensor(f"{graph.tensor_name(index)}_float", "float32", graph.shape(index))
 
 
-def _conversion(graph: Graph, kind: str, source: int, target: int) -> Any:
+def conversion(graph: Graph, kind: str, source: int, target: int) -> Any:
+    """QUANTIZE or DEQUANTIZE from one tensor into another, not yet part of the graph."""
     operator = graph.new_operator(kind, 2, [source], target)
     options = {"QUANTIZE": "QuantizeOptions", "DEQUANTIZE": "DequantizeOptions"}[kind]
     operator.builtinOptionsType = getattr(schema.BuiltinOptions, options)

@@ -7,19 +7,18 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.fx import GraphModule
 
-from edgesmith import contract as contracts
 from edgesmith import files
 from edgesmith.compress.quantize import ranges
-from edgesmith.contract import Description, Input, Output
+from edgesmith.contract import Description, Input
 from edgesmith.errors import ExportError
 from edgesmith.formats import simulation, torch_int8
+from edgesmith.formats.describe import describe, outputs
 from edgesmith.formats.parity import Ranking
 from edgesmith.preprocess import Float32Array, UInt8Array
 from edgesmith.runtimes.torch import integer_engine
@@ -54,36 +53,20 @@ def export(variant: Path, folder: Path) -> Written:
             "fp32 and int8 variants: remove it from params.yaml: formats.torchscript"
         )
     write(integers or net, (3, spec.height, spec.width), folder)
-    described = Description(
-        task=card.task,
-        variant=card.name,
-        parent=card.parent or card.name,
-        parent_sha256=files.sha256_folder(variant),
-        model=card.model,
+    described = describe(
+        card,
+        variant,
+        folder,
         format="torchscript",
-        precision=card.precision,
-        target="any",
-        labels=card.labels,
-        input=Input(
+        source=Input(
             name="input",
             layout="NCHW",
             dtype="float32",
             shape=[-1, 3, spec.height, spec.width],
             preprocess=spec,
         ),
-        outputs=[
-            Output(
-                name="logits",
-                meaning="logits",
-                dtype="float32",
-                shape=[-1, len(card.labels)],
-                decode="softmax",
-            )
-        ],
-        files=contracts.describe_files(folder),
-        params=card.params,
-        macs=card.macs,
-        tools={name: version(name) for name in ("torch", "torchao")},
+        results=outputs(card, batch=-1),
+        tools=("torch", "torchao"),
     )
     return Written(described, integers)
 

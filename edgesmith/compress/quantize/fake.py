@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torchao.quantization.pt2e import FakeQuantizeBase
 
-from edgesmith.compress.quantize.ranges import BINS, EPSILON
+from edgesmith.compress.quantize.ranges import BINS, EPSILON, Range
 
 # Share of the newest batch in a learned range.
 AVERAGING = 0.01
@@ -45,14 +45,15 @@ class TensorRange(_Simulated):
 
     `stage` says what a forward pass does beside simulating: `extremes` widens the range to what is
     seen, `histogram` counts values into BINS equal bins of that range, `average` moves the range
-    towards the batch's, `fixed` nothing.
+    towards the batch's, `fixed` nothing. A range that is given (`fixed`) stays at every stage.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, fixed: Range | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.stage = "fixed"
-        self.register_buffer("low", torch.tensor(0.0))
-        self.register_buffer("high", torch.tensor(0.0))
+        self.given = fixed
+        self.register_buffer("low", torch.tensor(fixed.low if fixed else 0.0))
+        self.register_buffer("high", torch.tensor(fixed.high if fixed else 0.0))
         self.register_buffer("histogram", torch.zeros(BINS), persistent=False)
 
     low: torch.Tensor
@@ -72,7 +73,7 @@ class TensorRange(_Simulated):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Observe as `stage` says, then round `x` to the range's 255 or 256 levels."""
-        if self.stage != "fixed":
+        if self.stage != "fixed" and self.given is None:
             self._observe(x.detach())
         if not self.fake_quant_enabled:
             return x

@@ -15,6 +15,7 @@ from edgesmith.compress.quantize.fake import PerChannelWeight, TensorRange, weig
 from edgesmith.compress.quantize.mixed import leave_float
 from edgesmith.compress.quantize.quantizer import RangeQuantizer
 from edgesmith.compress.quantize.ranges import Range, Scheme, choose
+from edgesmith.compress.quantize.silu import without_silu
 from edgesmith.errors import ModelError
 from edgesmith.preprocess import Preprocess, UInt8Array
 from edgesmith.tasks.predict import predict
@@ -36,7 +37,7 @@ def simulate(
         # torch 2.14 announces changes of its own inner classes here; nothing to act on.
         warnings.simplefilter("ignore", category=UserWarning)
         warnings.simplefilter("ignore", category=FutureWarning)
-        exported = torch.export.export(net, example, dynamic_shapes=({0: batch},))
+        exported = torch.export.export(without_silu(net), example, dynamic_shapes=({0: batch},))
         graph: GraphModule = prepare_qat_pt2e(exported.module(), RangeQuantizer(scheme))
     leave_float(graph, float_layers)
     return graph
@@ -46,8 +47,8 @@ def calibrate(
     graph: GraphModule, images: UInt8Array, spec: Preprocess, observer: str, percentile: float
 ) -> None:
     """Find every range on (N, H, W, 3) uint8 images: one pass for extremes, one for histograms."""
-    ranges = tensor_ranges(graph)
-    for tensor in ranges.values():
+    ranges = [tensor for tensor in tensor_ranges(graph).values() if tensor.given is None]
+    for tensor in ranges:
         tensor.low.zero_()
         tensor.high.zero_()
     set_simulation(graph, False)
@@ -57,7 +58,7 @@ def calibrate(
         set_stage(graph, stage)
         predict(graph, images, spec)
     set_stage(graph, "fixed")
-    for tensor in ranges.values():
+    for tensor in ranges:
         chosen = choose(
             tensor.histogram.double().cpu().numpy(),
             tensor.low.item(),

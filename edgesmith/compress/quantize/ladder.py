@@ -24,9 +24,8 @@ from edgesmith.compress.quantize.graph import (
     evenly,
     give_ranges,
     read_ranges,
-    simulate,
 )
-from edgesmith.compress.quantize.learned import fold, learn
+from edgesmith.compress.quantize.learned import fold, learn, simulated
 from edgesmith.compress.quantize.mixed import leave_float
 from edgesmith.compress.quantize.quantized import Quantized, take_weights
 from edgesmith.compress.quantize.ranges import Range
@@ -75,7 +74,7 @@ class _Climb:
         self.parent = copy.deepcopy(work.net)
         fold(work, work.net)
         self.net = work.net.eval()
-        self.graph = simulate(self.net, self.spec, variant.scheme)
+        self.graph, self.kept = simulated(work, variant, self.net)
         self.expected = predict(self.net, self.val.images, self.spec)
         self.fp32 = self._accuracy(self.expected)
         self.tried: dict[str, Rung] = {}
@@ -130,7 +129,7 @@ class _Climb:
             if best.corrected:  # for the roundings that are left
                 correct_biases(self.graph, self.calibration, self.spec)
             self._judge(f"mixed-{number}", self.graph, layer)
-            yield layers[:number]
+            yield [*self.kept, *layers[:number]]
 
     def _learned(self) -> Quantized | None:
         """QAT, where there is something to learn from."""
@@ -182,7 +181,7 @@ class _Climb:
             self.graph,
             "ptq",
             observer,
-            float_layers=float_layers or [],
+            float_layers=float_layers or self.kept,
             ladder=self._ladder(),
         )
 

@@ -11,9 +11,11 @@ from edgesmith.compress.quantize.graph import (
     calibrate,
     give_ranges,
     read_ranges,
+    read_weight_scales,
     set_stage,
     simulate,
 )
+from edgesmith.compress.quantize.mixed import leave_float, matching
 from edgesmith.compress.quantize.quantized import Quantized, take_weights
 from edgesmith.compress.variant import Work
 from edgesmith.params import QuantizeVariant
@@ -37,7 +39,7 @@ def learn(
         learned, history = _learn_with_live_norm(work, variant, net, calibration, live)
         histories.append(vars(history))
     fold(work, net)
-    graph = simulate(net.eval(), spec, variant.scheme)
+    graph, kept = simulated(work, variant, net.eval())
     if learned is None:
         calibrate(graph, calibration, spec, variant.observer, variant.percentile)
     else:
@@ -45,7 +47,18 @@ def learn(
     if epochs - live > 0:
         histories.append(vars(_learn(work, variant, graph, epochs - live)))
         take_weights(net, graph)
-    return Quantized(net, graph, "qat", variant.observer, histories)
+    return Quantized(net, graph, "qat", variant.observer, histories, kept)
+
+
+def simulated(
+    work: Work, variant: QuantizeVariant, net: nn.Module
+) -> tuple[GraphModule, list[str]]:
+    """The simulated graph of `net` without ranges, and the layers that `keep_float` leaves float."""
+    graph = simulate(net, work.data.spec, variant.scheme)
+    where = f"params.yaml: variants.{work.name}.keep_float"
+    kept = matching(variant.keep_float, read_weight_scales(graph), where)
+    leave_float(graph, kept)
+    return graph, kept
 
 
 def fold(work: Work, net: nn.Module) -> None:
@@ -81,7 +94,7 @@ def _learn_with_live_norm(
 
     Leaves the weights and statistics in `net`; returns the ranges learned so far.
     """
-    graph = simulate(net.train(), work.data.spec, variant.scheme)
+    graph, _ = simulated(work, variant, net.train())
 
     def mode(_: object, training: bool) -> None:
         set_stage(graph, "average" if training else "fixed")

@@ -3,7 +3,9 @@
 A PT2E quantizer (torchao) of our own, because every format has to be able to take the ranges:
 integer kernels of ONNX Runtime, TFLite, NCNN and TensorRT read a convolution's input and write its
 output *after* the activation function; additions and concatenations read two quantized inputs;
-pooling and reshaping pass values through and so keep their input's range.
+pooling and reshaping pass values through and so keep their input's range. What multiplies computed
+values with one another (attention: matrix products, softmax) stays float, and so does an addition
+to such a value.
 
 A range is known by its *key*: `input`, the module path of the layer whose fused output it is
 (`features.3.conv.2`), or, for an operator without weights, the path of the module that calls it and
@@ -26,7 +28,7 @@ from torchao.quantization.pt2e.quantizer import (
 )
 
 from edgesmith.compress.quantize.fake import PerChannelWeight, TensorRange
-from edgesmith.compress.quantize.ranges import Scheme
+from edgesmith.compress.quantize.ranges import SIGMOID, Range, Scheme
 from edgesmith.errors import ModelError
 
 aten = torch.ops.aten
@@ -56,6 +58,7 @@ _OTHERS = {
     aten.silu_.default: "silu",
     aten.sigmoid.default: "sigmoid",
 }
+_SIGMOIDS = {aten.sigmoid.default}
 PASS_THROUGH = {
     aten.adaptive_avg_pool2d.default,
     aten.avg_pool2d.default,
@@ -67,6 +70,16 @@ PASS_THROUGH = {
     aten.pad.default,
     aten.dropout.default,
     aten.dropout_.default,
+    aten.detach.default,
+    aten.upsample_nearest2d.vec,
+    aten.transpose.int,
+    aten.permute.default,
+}
+# Between these no tensor is rounded.
+FLOAT = {
+    aten.matmul.default,
+    aten.bmm.default,
+    aten.softmax.int,
 }
 INPUT_KEY = "input"
 
@@ -86,7 +99,7 @@ class RangeQuantizer(Quantizer):  # type: ignore[misc]
         for node in model.graph.nodes:
             if node.op == "placeholder":
                 self._quantize_output(node, INPUT_KEY)
-            elif node.op == "call_function" and not _counts_batches(node):
+            elif node.op == "call_function" and _is_computed(node):
                 self._annotate_operator(node, logits)
         return model
 
@@ -98,17 +111,26 @@ class RangeQuantizer(Quantizer):  # type: ignore[misc]
             key = self._unique(_module_path(node), self.layers)
             self.layers.append(key)
             source, weight = _node(node.args[0]), _node(node.args[1])
+            if _annotation(source).output_qspec is None:
+                raise ModelError(
+                    f"layer {key}: it reads a value that stays float ({source}), which has no "
+                    "range; leave this model unquantized, or add a rule to "
+                    "compress/quantize/quantizer.py"
+                )
             # torchao's fusion of batch normalisation expects both, the activation first.
             _annotation(node).input_qspec_map[source] = SharedQuantizationSpec(source)
             _annotation(node).input_qspec_map[weight] = self._weight_spec(key)
             self._quantize_fused(node, key, logits)
         elif node.target in _OTHERS:
             path = f"{_module_path(node)}/{_OTHERS[node.target]}"
-            self._quantize_fused(node, self._unique(path, self.keys), logits)
+            fixed = SIGMOID if node.target in _SIGMOIDS else None
+            self._quantize_fused(node, self._unique(path, self.keys), logits, fixed)
         elif node.target in PASS_THROUGH:
-            if node not in logits:
-                shared = SharedQuantizationSpec(_node(node.args[0]))
-                _annotation(node).output_qspec = shared
+            source = _node(node.args[0])
+            if node not in logits and _annotation(source).output_qspec is not None:
+                _annotation(node).output_qspec = SharedQuantizationSpec(source)
+        elif node.target in FLOAT:
+            _annotation(node)
         elif node.target not in FUSED:
             raise ModelError(
                 f"layer {_module_path(node)}: the operator {node.target} has no quantization rule; "
@@ -118,16 +140,18 @@ class RangeQuantizer(Quantizer):  # type: ignore[misc]
             path = f"{_module_path(node)}/activation"
             self._quantize_output(node, self._unique(path, self.keys))
 
-    def _quantize_fused(self, node: Node, key: str, logits: set[Node]) -> None:
+    def _quantize_fused(
+        self, node: Node, key: str, logits: set[Node], fixed: Range | None = None
+    ) -> None:
         """Quantize what leaves the fused kernel that starts at `node`; logits stay float."""
         last = node
         while (following := _only_user(last)) is not None and following.target in FUSED:
             last = following
             _annotation(last)
         if last not in logits:
-            self._quantize_output(last, key)
+            self._quantize_output(last, key, fixed)
 
-    def _quantize_output(self, node: Node, key: str) -> None:
+    def _quantize_output(self, node: Node, key: str, fixed: Range | None = None) -> None:
         self.keys.append(key)
         symmetric = self.scheme == "symmetric"
         _annotation(node).output_qspec = QuantizationSpec(
@@ -136,7 +160,7 @@ class RangeQuantizer(Quantizer):  # type: ignore[misc]
             quant_max=127,
             qscheme=torch.per_tensor_symmetric if symmetric else torch.per_tensor_affine,
             is_dynamic=False,
-            observer_or_fake_quant_ctr=TensorRange.with_args(key=key),
+            observer_or_fake_quant_ctr=TensorRange.with_args(key=key, fixed=fixed),
         )
 
     @staticmethod
@@ -193,11 +217,15 @@ def _returned(model: GraphModule) -> set[Node]:
     return set(output.all_input_nodes)
 
 
-def _counts_batches(node: Node) -> bool:
-    """`num_batches_tracked += 1`, which a graph exported in training mode holds."""
+def _is_computed(node: Node) -> bool:
+    """Whether a node computes activations, not sizes, nor `num_batches_tracked += 1`.
+
+    A graph exported in training mode holds the latter.
+    """
     source = node.args[0] if node.args else None
-    return (
+    counts_batches = (
         isinstance(source, Node)
         and source.op == "get_attr"
         and str(source.target).endswith("num_batches_tracked")
     )
+    return isinstance(node.meta.get("val"), torch.Tensor) and not counts_batches

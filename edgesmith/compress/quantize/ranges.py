@@ -40,6 +40,10 @@ class Range(BaseModel):
         return max(-self.low, self.high, 127 * EPSILON) / 127
 
 
+# Of every sigmoid: TFLite's integer kernel takes no other (scale 1/256, zero point -128).
+SIGMOID = Range(low=0.0, high=255 / 256)
+
+
 class Quantization(BaseModel):
     """All ranges of a variant: activations by key, weight scales per output channel by layer."""
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from edgesmith import files
 from edgesmith.compress.quantize import ranges, rungs
 from edgesmith.compress.quantize.biases import round_biases
-from edgesmith.compress.quantize.graph import calibrate, read_ranges, read_weight_scales, simulate
+from edgesmith.compress.quantize.graph import calibrate, read_ranges, read_weight_scales
 from edgesmith.compress.quantize.ladder import climb
-from edgesmith.compress.quantize.learned import fold, learn
+from edgesmith.compress.quantize.learned import fold, learn, simulated
 from edgesmith.compress.quantize.quantized import Quantized
 from edgesmith.compress.variant import Work, no_images, wrong_step
 from edgesmith.errors import ModelError
@@ -70,6 +70,6 @@ def quantize(work: Work) -> None:
 def _calibrated(work: Work, variant: QuantizeVariant, calibration: UInt8Array) -> Quantized:
     """PTQ: the parent's weights with ranges of the calibration images."""
     fold(work, work.net)
-    graph = simulate(work.net.eval(), work.data.spec, variant.scheme)
+    graph, kept = simulated(work, variant, work.net.eval())
     calibrate(graph, calibration, work.data.spec, variant.observer, variant.percentile)
-    return Quantized(work.net, graph, "ptq", variant.observer)
+    return Quantized(work.net, graph, "ptq", variant.observer, float_layers=kept)
