@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from edgesmith.errors import ParamsError
 from edgesmith.params import load_params
@@ -76,6 +77,51 @@ def test_the_sample_of_these_tests_is_valid(tmp_path: Path) -> None:
         ("  longer:", "  net:", "'net' is both a model and a variant; rename one"),
         ("architecture: mobilenet_v2\n", "architecture: resnet18\n    width: 2\n", "models.net"),
         ("seed: 0", "seed: [", "not valid YAML"),
+        ("task: classify\n    arch", "arch", "models.net.task is missing"),
+        ("{task: classify, step: prune", "{step: prune", "variants.pruned.prune.task is missing"),
+        ("task: classify\n", "task: segment\n", "models.net.task is 'segment'; input should be"),
+        (
+            "task: classify\n",
+            "task: detect\n",
+            "models.net: task is detect, but mobilenet_v2 is made to classify; write that",
+        ),
+        (
+            "architecture: mobilenet_v2\n",
+            "architecture: yolo26n\n",
+            "models.net: task is classify, but yolo26n is made to detect; write that",
+        ),
+        (
+            "height: 64, width: 64,",
+            "height: 64, width: 64, resize: letterbox,",
+            "models.net: input.resize: letterbox is for detectors; stretch or center-crop",
+        ),
+        (
+            "  base:\n    {task: classify",
+            "  base:\n    {task: detect",
+            "variants.base.task is detect, but models.net is for the task classify",
+        ),
+        (
+            "{task: classify, step: quantize, parent: pruned",
+            "{task: detect, step: quantize, parent: pruned",
+            "variants.pruned-ptq.task is detect, but models.net is for the task classify",
+        ),
+        (
+            "source: signs",
+            "source: scenes",
+            "variants.base.task is classify, but datasets.signs is for the task detect",
+        ),
+        (
+            "&base {task: classify",
+            "&base {task: detect",
+            "formats.tflite.base.task is 'detect', but variants.base.task is 'classify'; write the",
+        ),
+        ("  classify:\n    fp32", "  sort:\n    fp32", "tolerances.classify is missing"),
+        ("  detect: {fp32: *tolerance, ", "  detect: {", "tolerances.detect.fp32 is missing"),
+        (
+            "method: ptq}\n  qat",
+            "method: ptq, keep_float: stem}\n  qat",
+            "variants.ptq.quantize.keep",
+        ),
     ],
 )
 def test_what_is_impossible_is_named_by_its_key(
@@ -84,6 +130,51 @@ def test_what_is_impossible_is_named_by_its_key(
     assert old in PARAMS
 
     assert refused(tmp_path, PARAMS.replace(old, new, 1)).startswith(message)
+
+
+def detecting(tmp_path: Path, **sizes: int) -> Path:
+    """The sample with a detector, its scenes and a variant of it."""
+    content = yaml.safe_load(PARAMS)
+    size = {"height": 64, "width": 96, **sizes}
+    letterbox = {**size, "resize": "letterbox", "mean": [0, 0, 0], "std": [255, 255, 255]}
+    content["datasets"]["scenes"] = {"source": "scenes", "path": "", "calibration": 32}
+    network = {"task": "detect", "architecture": "yolo26n"}
+    content["models"]["yolo"] = {**network, "dataset": "scenes", "input": letterbox}
+    chain = {"parent": "yolo", "teacher": "yolo", "baseline": "boxes", "dataset": "scenes"}
+    content["variants"]["boxes"] = {"task": "detect", "step": "train", **chain, "schedule": "full"}
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_a_detector_stands_beside_classifiers(tmp_path: Path) -> None:
+    params = load_params(detecting(tmp_path))
+
+    assert {name: data.task for name, data in params.datasets.items()} == {
+        "signs": "classify",
+        "scenes": "detect",
+    }
+    assert params.variants["boxes"].task == params.models["yolo"].task == "detect"
+
+
+@pytest.mark.parametrize("sizes", [{"height": 60}, {"width": 100}], ids=str)
+def test_a_detectors_input_divides_by_its_strides(tmp_path: Path, sizes: dict[str, int]) -> None:
+    with pytest.raises(ParamsError) as caught:
+        load_params(detecting(tmp_path, **sizes))
+    size = {"height": 64, "width": 96, **sizes}
+    written = f"{size['height']} x {size['width']}"
+
+    assert f"models.yolo: input: {written}; yolo26n divides its input by 32" in str(caught.value)
+
+
+def test_layers_that_stay_float_are_named_by_patterns(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    patterns = "method: ptq, keep_float: ['features.0.*', classifier.1]}\n  qat"
+    path.write_text(PARAMS.replace("method: ptq}\n  qat", patterns))
+    variants = load_params(path).variants
+
+    assert variants["ptq"].keep_float == ["features.0.*", "classifier.1"]
+    assert variants["qat"].keep_float == []
 
 
 def test_null_means_no_images_of_a_split(tmp_path: Path) -> None:

@@ -133,6 +133,15 @@ def test_the_share_of_zeros_is_the_ratio_in_every_layer(ratio: float) -> None:
     assert (head_of(net).weight != 0).all()
 
 
+def test_layers_are_spared_when_asked_for_and_no_others() -> None:
+    net = network()
+    stem, head = next(m for m in net.modules() if isinstance(m, nn.Conv2d)), head_of(net)
+    whole = magnitude_masks(net, 0.5, "unstructured", ())
+    spared = magnitude_masks(net, 0.5, "unstructured", {stem: "sees colours", head: "classes"})
+
+    assert {stem.weight, head.weight} == whole.keys() - spared.keys()
+
+
 def test_the_smallest_weights_go() -> None:
     net = network()
     before = [weight.clone() for weight in weights(net)]

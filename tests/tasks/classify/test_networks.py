@@ -27,14 +27,6 @@ def test_counts_of_mobilenet_v2_are_the_published_ones() -> None:
     assert macs == pytest.approx(300.8e6, rel=1e-3)
 
 
-def test_counting_leaves_the_mode_of_the_network_alone() -> None:
-    net = build(model(width=0.25), 4).train()
-    count(net, 32, 32)
-
-    assert net.training
-    assert all(module.training for module in net.modules())
-
-
 @pytest.mark.parametrize(
     "architecture", ["mobilenet_v2", "mobilenet_v3_small", "resnet18", "efficientnet_lite0"]
 )
