@@ -160,19 +160,24 @@ def _corners(
 
 def _suppress(corners: Float32Array, classes: Int64Array, boxes: Boxes) -> Int64Array:
     """Indices that are left of boxes, best first, when a better one of the class covers others."""
-    kept: list[int] = []
     x1, y1, x2, y2 = corners.T.astype(np.float64)
     area = np.maximum(x2 - x1, 0) * np.maximum(y2 - y1, 0)
-    waiting = np.arange(len(corners))
-    while len(waiting) and len(kept) < boxes.max_detections:
-        best, rest = waiting[0], waiting[1:]
-        kept.append(int(best))
+    members = {int(kind): np.flatnonzero(classes == kind) for kind in np.unique(classes)}
+    free = np.ones(len(corners), np.bool_)
+    kept: list[int] = []
+    for best in range(len(corners)):
+        if not free[best]:
+            continue
+        kept.append(best)
+        if len(kept) == boxes.max_detections:
+            break
+        rest = members[int(classes[best])]
+        rest = rest[(rest > best) & free[rest]]
         wide = np.minimum(x2[best], x2[rest]) - np.maximum(x1[best], x1[rest])
         high = np.minimum(y2[best], y2[rest]) - np.maximum(y1[best], y1[rest])
         shared = np.maximum(wide, 0) * np.maximum(high, 0)
         # Not a quotient: two boxes without area share nothing.
-        covered = shared > boxes.iou_threshold * (area[best] + area[rest] - shared)
-        waiting = rest[~(covered & (classes[rest] == classes[best]))]
+        free[rest[shared > boxes.iou_threshold * (area[best] + area[rest] - shared)]] = False
     return np.asarray(kept, np.int64)
 
 
