@@ -68,14 +68,18 @@ def objects(
     `predictions` is (cells, 4 + classes): what a session gives for the fitted image. `boxes`
     stands in for the contract's own thresholds. Raises as `detect` does.
     """
+    name = f"artifacts/{contract.variant}/{contract.format}"
     rule = boxes or contract.boxes
     if rule is None:
         raise ContractError(
-            f"artifacts/{contract.variant}/{contract.format}: its contract has no `boxes`, which "
-            "say how maps become boxes; export the detector again"
+            f"{name}: its contract has no `boxes`, which say how maps become boxes; export the "
+            "detector again"
         )
     spec = contract.input.preprocess
-    fitted = detect(predictions, rule, spec.height, spec.width, strides(contract.outputs))
+    try:
+        fitted = detect(predictions, rule, spec.height, spec.width, strides(contract.outputs))
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from error
     inner = letterbox_geometry(height, width, spec)
     return fitted._replace(boxes=inner.undo(fitted.boxes, height, width))
 
@@ -107,15 +111,14 @@ def detect(
             f"{', '.join(map(str, strides))} take ({sum(counts)}, 4 + classes): use the size in "
             "the artifact's contract"
         )
-    # One sum finds what comparisons would pass over in silence; it may overflow, hence the second.
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = predictions.sum()
-    if not np.isfinite(total) and not np.isfinite(predictions).all():
+    if not np.isfinite(predictions).all():
         raise ModelError(
             "the detector gives NaN or infinity: a value overflows in its precision; export it in "
             "a wider one"
         )
-    cells, classes = np.nonzero(predictions[:, 4:] >= np.float32(_logit(boxes.score_threshold)))
+    likely = predictions[:, 4:] >= np.float32(_logit(boxes.score_threshold))
+    # In one dimension: numpy looks for what is true in two 14 times slower (8400 × 80: 2.2 ms).
+    cells, classes = np.divmod(np.flatnonzero(likely), likely.shape[1])
     logits = predictions[cells, 4 + classes]
     if boxes.head == "one-to-one":
         kept = _best(logits, boxes.max_detections)
@@ -160,19 +163,24 @@ def _corners(
 
 def _suppress(corners: Float32Array, classes: Int64Array, boxes: Boxes) -> Int64Array:
     """Indices that are left of boxes, best first, when a better one of the class covers others."""
-    kept: list[int] = []
     x1, y1, x2, y2 = corners.T.astype(np.float64)
     area = np.maximum(x2 - x1, 0) * np.maximum(y2 - y1, 0)
-    waiting = np.arange(len(corners))
-    while len(waiting) and len(kept) < boxes.max_detections:
-        best, rest = waiting[0], waiting[1:]
-        kept.append(int(best))
+    members = {int(kind): np.flatnonzero(classes == kind) for kind in np.unique(classes)}
+    free = np.ones(len(corners), np.bool_)
+    kept: list[int] = []
+    for best in range(len(corners)):
+        if not free[best]:
+            continue
+        kept.append(best)
+        if len(kept) == boxes.max_detections:
+            break
+        rest = members[int(classes[best])]
+        rest = rest[(rest > best) & free[rest]]
         wide = np.minimum(x2[best], x2[rest]) - np.maximum(x1[best], x1[rest])
         high = np.minimum(y2[best], y2[rest]) - np.maximum(y1[best], y1[rest])
         shared = np.maximum(wide, 0) * np.maximum(high, 0)
         # Not a quotient: two boxes without area share nothing.
-        covered = shared > boxes.iou_threshold * (area[best] + area[rest] - shared)
-        waiting = rest[~(covered & (classes[rest] == classes[best]))]
+        free[rest[shared > boxes.iou_threshold * (area[best] + area[rest] - shared)]] = False
     return np.asarray(kept, np.int64)
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgesmith.contract import Boxes
-from edgesmith.decode import detect, top_k
+from edgesmith import contract as contracts
+from edgesmith.contract import Boxes, Output
+from edgesmith.decode import detect, objects, strides, top_k
 from edgesmith.errors import ContractError, ModelError
 
 SINGLE = Boxes(head="one-to-one")
@@ -101,7 +104,23 @@ def test_what_is_no_number_is_refused(value: float, column: int) -> None:
         detect(predictions, SINGLE, HEIGHT, WIDTH)
 
 
-def test_numbers_whose_sum_overflows_are_numbers() -> None:
+def test_objects_name_the_artifact_that_fails(artifact: Path) -> None:
+    classifier = contracts.read(artifact)
+    with pytest.raises(ContractError, match="artifacts/tiny/onnx: its contract has no `boxes`"):
+        objects(nothing(), classifier, 10, 10)
+    size = classifier.input.preprocess.model_copy(update={"height": HEIGHT, "width": WIDTH})
+    source = classifier.input.model_copy(update={"preprocess": size})
+    level = Output(
+        name="a", meaning="boxes", dtype="float32", shape=[1, 4, 8, 4], decode="ltrb", stride=8
+    )
+    outputs = [level.model_copy(update={"stride": stride}) for stride in (32, 8, 16)]
+    assert strides(outputs) == (8, 16, 32)
+    update = {"boxes": SINGLE, "input": source, "outputs": outputs}
+    with pytest.raises(ModelError, match="artifacts/tiny/onnx: the detector gives NaN"):
+        objects(nothing() * np.nan, classifier.model_copy(update=update), 10, 10)
+
+
+def test_the_largest_numbers_are_numbers() -> None:
     predictions = nothing()
     predictions[:, 4:] = -3e38
     assert len(detect(predictions, SINGLE, HEIGHT, WIDTH).scores) == 0

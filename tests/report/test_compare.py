@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,15 @@ def test_strategies_hold_ratios_against_the_baseline(checkout: Path) -> None:
         "accuracy_change": -0.005,
         "retraining": True,
     }
+
+
+def test_columns_are_named_after_the_metric_of_the_cells(checkout: Path) -> None:
+    cells = _cells(checkout)
+    accuracy = cells[0].accuracy.model_copy(update={"metric": "map50_95"})
+    assert "top-1, %" in compare.headers(cells)
+    detectors = [replace(cells[0], accuracy=accuracy)]
+    assert "mAP50-95, %" in compare.headers(detectors)
+    assert len(compare.headers(detectors)) == len(compare.table_rows(detectors)[0])
 
 
 def test_variant_that_params_no_longer_define_is_passed_over(checkout: Path) -> None:

@@ -12,7 +12,7 @@ from edgesmith.contract import Input, Output
 from edgesmith.errors import ContractError
 from edgesmith.preprocess import normalise
 from edgesmith.runtimes import session as runtimes
-from tests import detector
+from tests import detector, tflite_detector
 from tests.artifacts import make_artifact
 from tests.detector import CELLS, SPEC, STRIDES, describe, expected, make_detector, outputs
 from tests.ncnn_int8 import nets
@@ -80,6 +80,15 @@ def make_torchscript(folder: Path) -> Path:
     return folder
 
 
+def make_tflite(folder: Path) -> Path:
+    make_artifact(folder)
+    (folder / "model.onnx").unlink()
+    (folder / "model.tflite").write_bytes(tflite_detector.network())
+    names = ["boxes8", "scores8", "boxes16", "scores16"]
+    describe(folder, "tflite", input_of("image", "NHWC"), outputs(names, layout="NHWC"))
+    return folder
+
+
 def check(artifact: Path, count: int = 3, atol: float = 1e-4) -> None:
     images = detector.images(count)
     predictions = runtimes.predict(runtimes.load(artifact), images)
@@ -104,6 +113,10 @@ def test_quantized_maps_are_converted_by_the_contract(tmp_path: Path) -> None:
 
 def test_ncnn(tmp_path: Path) -> None:
     check(make_ncnn(tmp_path / "ncnn"))
+
+
+def test_tflite(tmp_path: Path) -> None:
+    check(make_tflite(tmp_path / "tflite"))
 
 
 def test_torchscript(tmp_path: Path) -> None:
@@ -146,7 +159,7 @@ def test_maps_of_another_size_are_refused_where_the_file_does_not_tell(tmp_path:
         runtimes.predict(session, detector.images(1))
 
 
-@pytest.mark.parametrize("make", [make_detector, make_ncnn])
+@pytest.mark.parametrize("make", [make_detector, make_ncnn, make_tflite])
 def test_a_missing_output_is_named(tmp_path: Path, make) -> None:
     artifact = make(tmp_path / "artifact")
     found = contracts.read(artifact).outputs
