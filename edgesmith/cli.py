@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from edgesmith import cli_ncnn
+from edgesmith import cli_ncnn, cli_predict
 from edgesmith.errors import EdgesmithError, RuntimeUnavailableError
 
 if TYPE_CHECKING:
@@ -123,42 +123,6 @@ def bench(
         _print_pairs({"machine": machine, **_describe_bench(measured, baseline is not None)})
 
 
-@app.command(epilog="Example: edgesmith predict artifacts/mobilenetv2-qat/onnx sign.jpg --json")
-def predict(
-    artifact: ArtifactArgument,
-    images: Annotated[list[Path], typer.Argument(help="Image files: JPEG, PNG, BMP, WebP.")],
-    threads: ThreadsOption = 1,
-    provider: ProviderOption = ["cpu"],  # noqa: B006 (typer copies it)
-    as_json: JsonOption = False,
-) -> None:
-    """Name the five most probable classes of each image."""
-    from edgesmith.decode import top_k
-    from edgesmith.preprocess import fit, read_image
-    from edgesmith.runtimes import session as runtimes
-
-    session = runtimes.load(artifact, threads, provider)
-    labels = session.contract.labels
-    results = {}
-    for path in images:
-        image = fit(read_image(path), session.contract.input.preprocess)
-        results[str(path)] = top_k(runtimes.predict(session, image[None]), labels, 5)[0]
-    if as_json:
-        typer.echo(
-            json.dumps(
-                {
-                    name: [prediction._asdict() for prediction in predictions]
-                    for name, predictions in results.items()
-                },
-                indent=2,
-            )
-        )
-        return
-    for name, predictions in results.items():
-        typer.echo(name)
-        for prediction in predictions:
-            typer.echo(f"  {100 * prediction.probability:5.1f} %  {prediction.label}")
-
-
 @app.command(epilog="Example: edgesmith compare")
 def compare(
     folder: Annotated[
@@ -181,7 +145,8 @@ def compare(
         typer.echo(json.dumps(report.strategies(cells), indent=2))
         return
     for baseline, members in report.families(cells).items():
-        _print_table(f"against {baseline}", report.HEADERS, report.table_rows(members))
+        rows = report.table_rows(members)
+        _print_table(f"against {baseline}", report.headers(members), rows)
     compared = runtimes.read_runtimes(params.runtimes, folder / "metrics", device)
     for key, bench in compared.items():
         if bench.fingerprint == device.fingerprint_id:
@@ -221,6 +186,7 @@ def overlay(
     typer.echo(f"{params}: merged {file}; `git diff {params}` shows what changed")
 
 
+app.command(epilog=cli_predict.EXAMPLE)(cli_predict.predict)
 app.command("ncnn-quantize", epilog=cli_ncnn.EXAMPLE)(cli_ncnn.ncnn_quantize)
 
 
@@ -252,6 +218,7 @@ def _describe_contract(contract: Contract) -> dict[str, str]:
             + (", inside the network" if spec.normalised_inside else "")
         ),
         "outputs": ", ".join(f"{out.name}: {out.meaning} {out.dtype}" for out in contract.outputs),
+        **_describe_boxes(contract),
         "size": f"{sum(file.size_bytes for file in contract.files.values()) / 1e6:.3f} MB",
         "parameters": f"{contract.params:,}",
         "MACs": f"{contract.macs:,}",
@@ -261,6 +228,19 @@ def _describe_contract(contract: Contract) -> dict[str, str]:
         ),
         "made with": ", ".join(f"{tool} {version}" for tool, version in contract.tools.items()),
         "files": ", ".join(contract.files),
+    }
+
+
+def _describe_boxes(contract: Contract) -> dict[str, str]:
+    rule = contract.boxes
+    if rule is None:
+        return {}
+    nms = (
+        "" if rule.head == "one-to-one" else f", overlap of a class at most {rule.iou_threshold:g}"
+    )
+    return {
+        "boxes": f"{rule.head} head, score of at least {rule.score_threshold:g}{nms}, "
+        f"{rule.max_detections} at most"
     }
 
 

@@ -81,7 +81,8 @@ class Letterbox(NamedTuple):
         return np.clip(original, 0, (width, height, width, height)).astype(np.float32)
 
     def _factor_and_offset(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        return np.tile(np.float64(self.scale), 2), np.tile(np.float64((self.left, self.top)), 2)
+        factor = np.tile(np.asarray(self.scale, np.float64), 2)
+        return factor, np.tile(np.asarray((self.left, self.top), np.float64), 2)
 
 
 def letterbox_geometry(height: int, width: int, spec: Preprocess) -> Letterbox:

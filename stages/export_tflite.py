@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from edgesmith.data.store import load_split
 from edgesmith.files import output_folder
 from edgesmith.formats import gate, tflite
 from edgesmith.formats.parity import Ranking
 from edgesmith.params import load_params
 from edgesmith.preprocess import UInt8Array
 from edgesmith.report import cost
+from edgesmith.tasks.task import task_of
 from stages._run import main
 
 
@@ -17,7 +17,8 @@ def run(variant: str) -> None:
     model, artifact = Path("models") / variant, Path("artifacts") / variant / "tflite"
     converted = tflite.convert(model)
     data = Path("data") / params.variants[variant].dataset
-    images = load_split(data, "calibration", converted.card.network.input).images
+    card = converted.card
+    images = task_of(card.task).load_split(data, "calibration", card.network.input).images
     with output_folder(artifact) as folder:
         described = tflite.write(converted, folder, images)
 

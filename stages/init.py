@@ -4,11 +4,13 @@ from pathlib import Path
 
 import torch
 
-from edgesmith.data.store import read_index
+from edgesmith.data.index import read_index
 from edgesmith.errors import ParamsError
 from edgesmith.files import output_folder
 from edgesmith.params import load_params
-from edgesmith.tasks.classify import networks, store
+from edgesmith.tasks import store
+from edgesmith.tasks.count import count
+from edgesmith.tasks.task import task_of
 from stages._run import main
 
 
@@ -19,10 +21,11 @@ def run(name: str) -> None:
     model = params.models[name]
     labels = read_index(Path("data") / model.dataset).labels
     torch.manual_seed(params.seed)
-    net = networks.start(model, name, len(labels))
-    parameters, macs = networks.count(net, model.input.height, model.input.width)
+    net = task_of(model.task).start(model, name, len(labels))
+    parameters, macs = count(net, model.input.height, model.input.width)
     card = store.Card(
         name=name,
+        task=model.task,
         model=name,
         network=model,
         labels=labels,

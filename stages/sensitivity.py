@@ -11,12 +11,12 @@ from edgesmith import files
 from edgesmith.compress.quantize import ranges, rungs
 from edgesmith.compress.quantize.graph import evenly, give_ranges, simulate
 from edgesmith.compress.quantize.sensitivity import measure
-from edgesmith.data.store import load_split
 from edgesmith.errors import DataError, ParamsError
 from edgesmith.params import load_params
 from edgesmith.report import sensitivity as report
 from edgesmith.report.sensitivity_plot import sensitivity_png
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
+from edgesmith.tasks.task import task_of
 from stages._run import main
 
 
@@ -29,7 +29,8 @@ def run(variant: str) -> None:
     model, data = Path("models") / variant, Path("data") / rule.dataset
     (net, card), found = store.load(model), ranges.read(model)
     spec = card.network.input
-    images = evenly(load_split(data, "calibration", spec).images, rule.images)
+    calibration = task_of(card.task).load_split(data, "calibration", spec)
+    images = evenly(calibration.images, rule.images)
     if not len(images):
         raise DataError(f"{data}: its calibration split has no image; give it some")
     graph = simulate(net, spec, found.scheme, found.float_layers)

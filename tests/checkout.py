@@ -26,42 +26,52 @@ datasets:
   signs: {source: signs, path: "", size: 64, calibration: 32}  # the default
 models:
   net:
+    task: classify
     architecture: mobilenet_v2
     dataset: signs
     input: &input {height: 64, width: 64, mean: [127, 127, 127], std: [128, 128, 128]}
-  net-narrow: {architecture: mobilenet_v2, width: 0.75, dataset: signs, input: *input}
+  net-narrow:
+    {task: classify, architecture: mobilenet_v2, width: 0.75, dataset: signs, input: *input}
 schedules:
   full: {epochs: 3, batch: 8, learning_rate: 0.001}
   none: {epochs: 0, batch: 8, learning_rate: 0.001}
 variants:
   # The network that everything is compared with.
-  base: {step: train, parent: net, teacher: base, baseline: base, dataset: signs, schedule: full}
-  longer: {step: train, parent: base, teacher: base, baseline: base, dataset: signs, schedule: full}
+  base:
+    {task: classify, step: train, parent: net, teacher: base, baseline: base, dataset: signs,
+     schedule: full}
+  longer:
+    {task: classify, step: train, parent: base, teacher: base, baseline: base, dataset: signs,
+     schedule: full}
   narrow:
-    {step: train, parent: net-narrow, teacher: base, baseline: base, dataset: signs, schedule: full}
+    {task: classify, step: train, parent: net-narrow, teacher: base, baseline: base,
+     dataset: signs, schedule: full}
   pruned:
-    {step: prune, parent: base, teacher: base, baseline: base, dataset: signs, schedule: full,
-     ratio: 0.3}
+    {task: classify, step: prune, parent: base, teacher: base, baseline: base, dataset: signs,
+     schedule: full, ratio: 0.3}
   ptq:
-    {step: quantize, parent: base, teacher: base, baseline: base, dataset: signs, schedule: none,
-     method: ptq}
+    {task: classify, step: quantize, parent: base, teacher: base, baseline: base, dataset: signs,
+     schedule: none, method: ptq}
   qat:
-    {step: quantize, parent: base, teacher: base, baseline: base, dataset: signs, schedule: full,
-     method: qat}
+    {task: classify, step: quantize, parent: base, teacher: base, baseline: base, dataset: signs,
+     schedule: full, method: qat}
   pruned-ptq:
-    {step: quantize, parent: pruned, teacher: base, baseline: base, dataset: signs,
+    {task: classify, step: quantize, parent: pruned, teacher: base, baseline: base, dataset: signs,
      schedule: none, method: ptq}
   distilled:
-    {step: distill, parent: net, teacher: longer, baseline: base, dataset: signs, schedule: full}
+    {task: classify, step: distill, parent: net, teacher: longer, baseline: base, dataset: signs,
+     schedule: full}
 tolerances:
-  fp32: &tolerance {max_abs_diff: 1, min_sqnr_db: 1, min_agreement: 0.5, max_metric_drop: 0.5}
-  fp16: *tolerance
-  int8: *tolerance
+  classify:
+    fp32: &tolerance {max_abs_diff: 1, min_sqnr_db: 1, min_agreement: 0.5, max_metric_drop: 0.5}
+    fp16: *tolerance
+    int8: *tolerance
+  detect: {fp32: *tolerance, fp16: *tolerance, int8: *tolerance}
 export: {opset: 21, batch: "1", parity_images: 8}
 runtime: {threads: 1, providers: [cpu]}
 bench: {rounds: 2, min_runs: 5, min_seconds: 0.01, max_warmup_seconds: 0.1}
 formats:
-  tflite: &both {base: &base {dataset: signs, baseline: base}, ptq: *base}
+  tflite: &both {base: &base {task: classify, dataset: signs, baseline: base}, ptq: *base}
   ncnn: *both
   torchscript: *both
 runtimes:

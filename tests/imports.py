@@ -2,7 +2,8 @@
 
 Imports inside functions count; those under `if TYPE_CHECKING:` do not, for nothing runs them. A
 module that is started by its name (`python -m edgesmith.bench.worker`) is a string in the source:
-any string that is the dotted name of one of our modules counts as an import of it.
+any string that is the dotted name of one of our modules counts as an import of it. A task's module
+is imported by a name that is put together at run time: `closure` is told which task.
 """
 
 import ast
@@ -14,6 +15,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 OURS = ("edgesmith", "stages")
+# Of the task {}: what `task_of` of this other module imports.
+TASK, TASK_OF = "edgesmith.tasks.{}.task", "edgesmith.tasks.task"
 
 
 class Imports(NamedTuple):
@@ -24,8 +27,11 @@ class Imports(NamedTuple):
 
 
 @cache
-def closure(module: str) -> Imports:
-    """All that importing `module` can lead to; packages' `__init__` count unless they are inert."""
+def closure(module: str, task: str = "") -> Imports:
+    """All that importing `module` can lead to; packages' `__init__` count unless they are inert.
+
+    With `task`, also all that `task_of` of this task leads to, if the module gets there.
+    """
     ours: set[str] = set()
     foreign: set[str] = set()
     waiting = [module]
@@ -43,6 +49,7 @@ def closure(module: str) -> Imports:
         if not is_inert(path):
             ours.add(path)
         waiting += imports_of(path)
+        waiting += [TASK.format(task)] if task and name == TASK_OF else []
         waiting += [name.rpartition(".")[0]] if "." in name else []
     return Imports(frozenset(ours), frozenset(foreign - sys.stdlib_module_names))
 

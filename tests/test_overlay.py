@@ -50,7 +50,9 @@ _replace: [variants, formats, runtimes]
 formats: {}
 runtimes: {}
 variants:
-  only: {step: train, parent: net, teacher: only, baseline: only, dataset: signs, schedule: full}
+  only:
+    {task: classify, step: train, parent: net, teacher: only, baseline: only, dataset: signs,
+     schedule: full}
 active: {variant: only}
 """,
     )
@@ -61,10 +63,11 @@ active: {variant: only}
 
 
 def test_alias_of_one_section_is_not_changed_through_another(params: Path) -> None:
-    _apply(params, "tolerances: {int8: {min_sqnr_db: 9}}\n")
+    _apply(params, "tolerances: {classify: {int8: {min_sqnr_db: 9}}}\n")
     merged = load_params(params)
-    assert merged.tolerances.int8.min_sqnr_db == 9
-    assert merged.tolerances.fp32.min_sqnr_db == 1
+    assert merged.tolerances.classify.int8.min_sqnr_db == 9
+    assert merged.tolerances.classify.fp32.min_sqnr_db == 1
+    assert merged.tolerances.detect.int8.min_sqnr_db == 1
 
 
 def test_invalid_result_changes_nothing_and_names_overlay_and_key(params: Path) -> None:

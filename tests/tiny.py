@@ -19,14 +19,15 @@ from torch import nn
 
 from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.graph import calibrate, read_ranges, read_weight_scales, simulate
+from edgesmith.data.classify.store import Sample, Split, load_split, write_dataset
 from edgesmith.data.png import encode_png
-from edgesmith.data.store import Sample, load_split, write_dataset
 from edgesmith.params import Augment, Model, Params, load_params
 from edgesmith.preprocess import Preprocess, UInt8Array
-from edgesmith.tasks.classify import store
-from edgesmith.tasks.classify.fold import conv_norm_pairs, fold_batch_norm
+from edgesmith.tasks import store
 from edgesmith.tasks.classify.networks import build
-from edgesmith.tasks.classify.training import Data, predict
+from edgesmith.tasks.fold import conv_norm_pairs, fold_batch_norm
+from edgesmith.tasks.learning import Data
+from edgesmith.tasks.predict import predict
 
 # Cores are shared, and weights must not depend on how many there are.
 torch.set_num_threads(1)
@@ -44,7 +45,7 @@ Variant = dict[str, Any]
 def variant(step: str, parent: str, **keys: Any) -> Variant:
     """A variant as params.yaml spells it: no training, its own teacher, unless `keys` say so."""
     common = {"teacher": parent, "baseline": "base", "dataset": "tints", "schedule": "none"}
-    return {"step": step, "parent": parent, **common, **keys}
+    return {"task": "classify", "step": step, "parent": parent, **common, **keys}
 
 
 BASE = variant("train", "net", schedule="full", teacher="net")
@@ -61,16 +62,24 @@ CHAIN = {
 }
 
 
+_TOLERANCE = {
+    "max_abs_diff": 2.0,
+    "min_sqnr_db": 15.0,
+    "min_agreement": 0.9,
+    "max_metric_drop": 0.1,
+}
+TOLERANCES = {
+    "fp32": {**_TOLERANCE, "max_abs_diff": 1e-3, "min_sqnr_db": 80.0},
+    "fp16": {**_TOLERANCE, "max_abs_diff": 0.2, "min_sqnr_db": 35.0},
+    "int8": _TOLERANCE,
+}
+
+
 def write_params(folder: Path, **changes: dict[str, Any]) -> Params:
     """Write params.yaml: what every test uses, and `changes` merged into its sections."""
     spec = SPEC.model_dump(mode="json")
+    common = {"task": "classify", "dataset": "tints", "input": spec}
     schedule = {"batch": 8, "learning_rate": 0.001, "weight_decay": 0.0}
-    tolerance = {
-        "max_abs_diff": 2.0,
-        "min_sqnr_db": 15.0,
-        "min_agreement": 0.9,
-        "max_metric_drop": 0.1,
-    }
     content: dict[str, Any] = {
         "seed": 0,
         "build_threads": 1,
@@ -80,14 +89,13 @@ def write_params(folder: Path, **changes: dict[str, Any]) -> Params:
         "models": {
             # The stem does not shrink: a map of 2 x 2 is left for the global pooling.
             "net": {
+                **common,
                 "architecture": "mobilenet_v2",
                 "width": 0.25,
                 "stem_stride": 1,
-                "dataset": "tints",
-                "input": spec,
             },
-            "lite": {"architecture": "efficientnet_lite0", "dataset": "tints", "input": spec},
-            "res": {"architecture": "resnet18", "dataset": "tints", "input": spec},
+            "lite": {**common, "architecture": "efficientnet_lite0"},
+            "res": {**common, "architecture": "resnet18"},
         },
         "schedules": {
             "full": {**schedule, "epochs": 6, "learning_rate": 0.005},
@@ -96,11 +104,7 @@ def write_params(folder: Path, **changes: dict[str, Any]) -> Params:
             "none": {**schedule, "epochs": 0},
         },
         "variants": {"base": BASE},
-        "tolerances": {
-            "fp32": {**tolerance, "max_abs_diff": 1e-3, "min_sqnr_db": 80.0},
-            "fp16": {**tolerance, "max_abs_diff": 0.2, "min_sqnr_db": 35.0},
-            "int8": tolerance,
-        },
+        "tolerances": {"classify": TOLERANCES, "detect": TOLERANCES},
         "export": {"opset": 21, "batch": "1", "parity_images": 32},
         "runtime": {"threads": 1, "providers": ["cpu"]},
         "bench": {"rounds": 1, "min_runs": 1, "min_seconds": 0.01, "max_warmup_seconds": 0.1},
@@ -125,7 +129,7 @@ def write_data(folder: Path, **counts: int) -> None:
     write_dataset(folder / "data/tints", LABELS, splits, "tints: a test's own")
 
 
-def data(folder: Path) -> Data:
+def data(folder: Path) -> Data[Split]:
     """The stored dataset as the training loop takes it, without augmentation."""
     stored = folder / "data/tints"
     return Data(
@@ -155,7 +159,7 @@ def noise(count: int, size: int = SIZE) -> UInt8Array:
 
 def network(architecture: str) -> tuple[nn.Module, Model]:
     """Untrained, but with biases and batch statistics: fresh ones hide what depends on them."""
-    model = Model(architecture=architecture, dataset="tints", input=SPEC)
+    model = Model(task="classify", architecture=architecture, dataset="tints", input=SPEC)
     torch.manual_seed(0)
     net = build(model, len(LABELS))
     for module in net.modules():
@@ -176,6 +180,7 @@ def store_quantized(folder: Path, architecture: str, float_layers: Sequence[str]
     calibrate(graph, noise(8), SPEC, "minmax", 100)
     card = store.Card(
         name="int",
+        task="classify",
         model="net",
         network=model,
         labels=LABELS,

@@ -10,7 +10,7 @@ from benchmarks.peers import plan, record, table
 from benchmarks.peers.compare import Folders, compare
 from benchmarks.peers.record import Results
 from edgesmith.bench.measure import Settings
-from edgesmith.data.store import read_index
+from edgesmith.data.index import read_index
 from edgesmith.device import fingerprint
 from edgesmith.errors import EdgesmithError
 from edgesmith.params import Params, load_params
@@ -35,7 +35,7 @@ def measure(params: Params, checkout: Path, work: Path, rounds: int) -> Results:
     groups = plan.groups(params, found["arch"], found.get("isa", ""))
     compared = []
     for group in groups:
-        result = compare(group, folders, settings, params.tolerances.int8)
+        result = compare(group, folders, settings, params.tolerances.classify.int8)
         print(table.summary(result), file=sys.stderr)
         compared.append(result)
     index = read_index(checkout / "data" / groups[0].dataset)

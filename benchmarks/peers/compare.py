@@ -20,7 +20,7 @@ from edgesmith import contract as contracts
 from edgesmith.bench import statistics as stats
 from edgesmith.bench.measure import Loadable, Settings, Turns, take_turns
 from edgesmith.contract import Contract
-from edgesmith.data.store import Split, load_split
+from edgesmith.data.classify.store import Split, load_split
 from edgesmith.errors import EdgesmithError
 from edgesmith.formats import parity
 from edgesmith.intervals import Bounds
@@ -220,7 +220,10 @@ def _peer(
     engine = runtimes.engine(folder, described)
     session = engine.load(folder, described, settings.threads, settings.providers)
     logits = runtimes.predict(session, split.images)
-    measured = parity.measure(logits, fp32.logits, split.labels, str(fp32.folder), tolerance)
+    against = str(fp32.folder)
+    measured = parity.measure(
+        logits, fp32.logits, split, described.task, described.boxes, against, tolerance
+    )
     contracts.write(contracts.prove(described, measured), folder)
     return Candidate(
         name=peer.name,

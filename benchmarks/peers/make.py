@@ -20,7 +20,7 @@ from benchmarks.peers.plan import Peer
 from edgesmith import contract as contracts
 from edgesmith import files
 from edgesmith.contract import Contract
-from edgesmith.data.store import load_split
+from edgesmith.data.classify.store import load_split
 from edgesmith.errors import ContractError, ExportError
 from edgesmith.runtimes.tensors import encode, network_input
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from edgesmith import contract as contracts
 from edgesmith.bench import timing
-from edgesmith.decode import top_k
+from edgesmith.decode import objects, top_k
 from edgesmith.preprocess import decode_image, fit
 from edgesmith.runtimes import session as runtimes
 from edgesmith.runtimes.tensors import network_input
 
 
 class Artifact:
-    """The loaded artifact and its two timed calls: the network alone, and from JPEG to label."""
+    """The loaded artifact and its two timed calls: the network alone, and from JPEG to result."""
 
     def __init__(self, folder: Path, threads: int, providers: Sequence[str], frame: bytes) -> None:
         """Import the engine, then time the load: hash check, parsing, graph optimisation."""
@@ -42,11 +42,16 @@ class Artifact:
         self._session.run(self._input)
 
     def _end_to_end(self) -> None:
-        """From the bytes of an encoded image to a label."""
+        """From the bytes of an encoded image to a label, or to boxes in its own pixels."""
         contract = self._session.contract
-        image = fit(decode_image(self._frame, "the benchmark's frame"), contract.input.preprocess)
-        logits = self._session.run(network_input(image[np.newaxis], contract.input))
-        top_k(logits, contract.labels, 1)
+        image = decode_image(self._frame, "the benchmark's frame")
+        fitted = fit(image, contract.input.preprocess)
+        output = self._session.run(network_input(fitted[np.newaxis], contract.input))
+        if contract.task == "detect":
+            height, width = image.shape[:2]
+            objects(output[0], contract, height, width)
+        else:
+            top_k(output, contract.labels, 1)
 
 
 load = Artifact

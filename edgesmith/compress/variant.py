@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,20 +16,16 @@ from torch import nn
 import edgesmith.compress
 import edgesmith.tasks
 from edgesmith import files
-from edgesmith.data.store import load_split, read_index
+from edgesmith.data.index import read_index
 from edgesmith.errors import DataError, ModelError, ParamsError
-from edgesmith.params import Params, Schedule, Variant
-from edgesmith.tasks.classify import store
-from edgesmith.tasks.classify.networks import count
-from edgesmith.tasks.classify.training import (
-    Data,
-    History,
-    Hooks,
-    Teacher,
-    fit,
-    predict,
-    set_up_torch,
-)
+from edgesmith.params import Augment, Params, Schedule, Variant
+from edgesmith.preprocess import Float32Array, Preprocess
+from edgesmith.tasks import store
+from edgesmith.tasks.count import count
+from edgesmith.tasks.learning import Data, Images, Teacher
+from edgesmith.tasks.loop import History, Hooks, Objective, fit, set_up_torch
+from edgesmith.tasks.predict import predict
+from edgesmith.tasks.task import Task, boxes_of, task_of
 
 MODELS = Path("models")
 DATA = Path("data")
@@ -43,9 +39,10 @@ class Work:
     name: str
     params: Params
     variant: Variant
+    task: Task
     net: nn.Module
     parent: store.Card
-    data: Data
+    data: Data[Any]
     device: torch.device
 
     @property
@@ -64,8 +61,26 @@ class Work:
                 f"labels than {self.variant.parent}; name a teacher of the same dataset"
             )
         spec = card.network.input
-        train = load_split(DATA / self.variant.dataset, "train", spec)
-        return Teacher(net.to(self.device), train.images, spec, temperature, alpha)
+        return Teacher(
+            net.to(self.device), self.split("train", spec).images, spec, temperature, alpha
+        )
+
+    def split(self, name: str, spec: Preprocess | None = None) -> Images:
+        """A split of the variant's dataset, fitted for its own network or as `spec` says."""
+        spec = spec or self.data.spec
+        return self.task.load_split(DATA / self.variant.dataset, name, spec)
+
+    def metric(self, outputs: Float32Array, split: Images) -> float:
+        """The task's metric in [0, 1] of outputs for a split."""
+        return self.task.metric(outputs, split, boxes_of(self.parent.network))
+
+    def objective(
+        self, schedule: Schedule, teacher: Teacher | None, *, plain: bool = False
+    ) -> Objective:
+        """What the variant is trained for; `plain` without augmentation."""
+        data = replace(self.data, augment=Augment()) if plain else self.data
+        boxes = boxes_of(self.parent.network)
+        return self.task.objective(data, schedule, self.params.seed, boxes, teacher)
 
     def fit(
         self,
@@ -76,22 +91,21 @@ class Work:
         teacher: Teacher | None = None,
         hooks: Hooks | None = None,
     ) -> History:
-        """Train `net` by the variant's schedule, resumable; see `training.fit`.
+        """Train `net` by the variant's schedule, resumable; see `loop.fit`.
 
         DataError when there is something to train but no image to train or to validate on.
         """
-        if (schedule or self.schedule).epochs:
+        schedule = schedule or self.schedule
+        if schedule.epochs:
             for split, images in (("train", self.data.train), ("val", self.data.val)):
                 if not len(images):
                     raise no_images(self.variant.dataset, split)
         return fit(
             net,
-            self.data,
-            schedule or self.schedule,
-            self.params.seed,
+            self.objective(schedule, teacher),
+            schedule,
             self.checkpoint(phase),
             title=self.name,
-            teacher=teacher,
             hooks=hooks,
         )
 
@@ -120,15 +134,16 @@ class Work:
         precision: Literal["fp32", "fp16", "int8", "mixed"] = "fp32",
         write_more: Callable[[Path], None] | None = None,
     ) -> None:
-        """Store the child: weights, card and logits on the test split; drop the checkpoints.
+        """Store the child: weights, card and outputs on the test split; drop the checkpoints.
 
-        `simulated` is the graph whose logits artifacts have to reproduce, where that is not `net`
+        `simulated` is the graph whose outputs artifacts have to reproduce, where that is not `net`
         itself (quantized variants).
         """
         spec = self.data.spec
         params, macs = count(net, spec.height, spec.width)
         card = store.Card(
             name=self.name,
+            task=self.parent.task,
             model=self.parent.model,
             network=self.parent.network,
             labels=self.parent.labels,
@@ -142,21 +157,22 @@ class Work:
             params=params,
             macs=macs,
         )
-        test = load_split(DATA / self.variant.dataset, "test", spec)
-        logits = predict(simulated if simulated is not None else net, test.images, spec)
+        outputs = predict(
+            simulated if simulated is not None else net, self.split("test").images, spec
+        )
         with files.output_folder(MODELS / self.name) as folder:
             store.save(folder, net, card)
-            store.save_reference(folder, self._references(logits))
+            store.save_reference(folder, self._references(outputs))
             if write_more is not None:
                 write_more(folder)
         shutil.rmtree(CHECKPOINTS / self.name, ignore_errors=True)
 
-    def _references(self, logits: Any) -> dict[str, Any]:
-        """Logits of this variant, of its parent and of the baseline of its chain."""
-        result = {"self": logits}
+    def _references(self, outputs: Float32Array) -> dict[str, Float32Array]:
+        """Outputs of this variant, of its parent and of the baseline of its chain."""
+        result = {"self": outputs}
         above = store.load_reference(MODELS / self.variant.parent)
         if self.variant.baseline == self.name:
-            result["baseline"] = logits
+            result["baseline"] = outputs
         elif "baseline" in above and self._inherits_baseline():
             result["baseline"] = above["baseline"]
         if "self" in above:
@@ -186,13 +202,14 @@ def begin(name: str, params: Params) -> Work:
             "use the dataset of the parent's model"
         )
     spec = parent.network.input
+    task = task_of(parent.task)
     data = Data(
-        train=load_split(folder, "train", spec),
-        val=load_split(folder, "val", spec),
+        train=task.load_split(folder, "train", spec),
+        val=task.load_split(folder, "val", spec),
         spec=spec,
         augment=params.datasets[variant.dataset].augment,
     )
-    return Work(name, params, variant, net.to(device), parent, data, device)
+    return Work(name, params, variant, task, net.to(device), parent, data, device)
 
 
 def no_images(dataset: str, split: str) -> DataError:

@@ -1,1 +1,1 @@
-"""Datasets on the build host: sources, splits, the stored form, augmentation."""
+"""Datasets on the build host: sources, splits, and by task the stored form and augmentation."""

@@ -10,22 +10,23 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from edgesmith.data.annotated import AnnotatedSource
-from edgesmith.data.box_splits import split_annotated
 from edgesmith.data.cifar import batches, has_batches
-from edgesmith.data.coco import coco_instances
+from edgesmith.data.classify.store import Sample, write_dataset
+from edgesmith.data.detect.annotated import AnnotatedSource
+from edgesmith.data.detect.coco import coco_instances
+from edgesmith.data.detect.splits import split_annotated
+from edgesmith.data.detect.store import AnnotatedImage, write_scenes
+from edgesmith.data.detect.voc import voc_layout
+from edgesmith.data.detect.yolo import yolo_layout
 from edgesmith.data.folders import image_folder, synset_folder
+from edgesmith.data.index import DatasetIndex
 from edgesmith.data.png import encode_png
 from edgesmith.data.scenes import plates
 from edgesmith.data.scenes.generate import scene
-from edgesmith.data.scenes_store import AnnotatedImage, write_scenes
 from edgesmith.data.signs.faces import LABELS
 from edgesmith.data.signs.generate import label_of, sign_image
 from edgesmith.data.splits import split_source
-from edgesmith.data.store import DatasetIndex, Sample, write_dataset
 from edgesmith.data.tree import Tree, read_tree
-from edgesmith.data.voc import voc_layout
-from edgesmith.data.yolo import yolo_layout
 from edgesmith.errors import DataError
 from edgesmith.params import Dataset
 from edgesmith.preprocess import UInt8Array

@@ -11,8 +11,8 @@ from typing import Generic, Never, Protocol, TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from edgesmith.data.classify.store import Sample
 from edgesmith.data.folders import Entry, Source
-from edgesmith.data.store import Sample
 from edgesmith.errors import DataError
 from edgesmith.params import Dataset
 from edgesmith.preprocess import decode_image

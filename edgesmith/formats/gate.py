@@ -7,13 +7,13 @@ from pathlib import Path
 
 from edgesmith import contract as contracts
 from edgesmith.contract import Description
-from edgesmith.data.store import load_split
 from edgesmith.formats import parity
 from edgesmith.formats.parity import Ranking
 from edgesmith.params import Params
 from edgesmith.preprocess import UInt8Array
 from edgesmith.runtimes.session import engine, predict
-from edgesmith.tasks.classify.store import load_reference
+from edgesmith.tasks.store import load_reference
+from edgesmith.tasks.task import task_of
 
 _RANKED_IMAGES = 16
 
@@ -33,15 +33,18 @@ def admit(
     model = Path("models") / description.variant
     count = params.export.parity_images
     data = Path("data") / params.variants[description.variant].dataset
-    test = load_split(data, "test", description.input.preprocess)
+    test = task_of(description.task).load_split(data, "test", description.input.preprocess)
     session = engine(folder, description).load(folder, description, params.build_threads, ["cpu"])
     # Mixed artifacts are integer ones with a few layers in float.
     precision = "int8" if description.precision == "mixed" else description.precision
-    tolerance = getattr(params.tolerances, precision)
+    tolerance = getattr(getattr(params.tolerances, description.task), precision)
+    chosen = test.first(count)
     measured = parity.measure(
-        predict(session, test.images[:count]),
+        predict(session, chosen.images),
         load_reference(model)["self"][:count],
-        test.labels[:count],
+        chosen,
+        description.task,
+        description.boxes,
         str(model),
         tolerance,
     )

@@ -24,7 +24,7 @@ from edgesmith.errors import ExportError
 from edgesmith.formats import ncnn_keys
 from edgesmith.ncnn_int8 import model as models
 from edgesmith.ncnn_int8.quantize import Scales, quantize, requantized_to
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
 
 PARAM, BINARY = "model.param", "model.bin"
 INPUT, OUTPUT = "in0", "out0"

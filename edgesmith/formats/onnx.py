@@ -21,7 +21,7 @@ from edgesmith.contract import Description, Input, Output
 from edgesmith.errors import ExportError
 from edgesmith.formats import qdq
 from edgesmith.params import Export
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
 
 FILE = "model.onnx"
 _INTEGER = {"int8", "mixed"}

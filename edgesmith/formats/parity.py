@@ -7,10 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from edgesmith.contract import Parity
+from edgesmith.contract import Boxes, Parity
 from edgesmith.errors import ParityError
-from edgesmith.params import Tolerance
-from edgesmith.report.accuracy import agreement, sqnr_db
+from edgesmith.params import Task, Tolerance
+from edgesmith.report.accuracy import sqnr_db
+from edgesmith.tasks.learning import Images
+from edgesmith.tasks.task import task_of
 
 Float32Array = npt.NDArray[np.float32]
 # (layer, signal-to-noise ratio in dB) of the layers, worst first.
@@ -20,22 +22,28 @@ Ranking = list[tuple[str, float]]
 def measure(
     artifact: Float32Array,
     reference: Float32Array,
-    labels: npt.NDArray[np.int64],
+    split: Images,
+    task: Task,
+    boxes: Boxes | None,
     against: str,
     tolerance: Tolerance,
 ) -> Parity:
-    """How far an artifact's logits (N, classes) are from the reference's on the same images."""
+    """How far an artifact's outputs are from those of the graph that it came from (`against`).
+
+    Both are what `predict` gives for the images of `split`; `boxes` is how a detector's are read.
+    """
+    judge = task_of(task)
     flat = artifact.ravel().astype(np.float64), reference.ravel().astype(np.float64)
     norm = float(np.linalg.norm(flat[0]) * np.linalg.norm(flat[1]))
-    right, expected = artifact.argmax(1) == labels, reference.argmax(1) == labels
+    own, expected = (judge.metric(outputs, split, boxes) for outputs in (artifact, reference))
     return Parity(
         against=against,
-        images=len(labels),
+        images=len(split),
         max_abs_diff=float(np.abs(artifact - reference).max()),
         sqnr_db=round(float(sqnr_db(artifact, reference)), 3),
         cosine=round(float(flat[0] @ flat[1]) / norm, 8) if norm else 0.0,
-        agreement=agreement(artifact, reference),
-        metric_drop=float(expected.mean() - right.mean()),
+        agreement=judge.agreement(artifact, reference, split, boxes),
+        metric_drop=expected - own,
         tolerance=tolerance.model_dump(),
     )
 

@@ -12,7 +12,7 @@ from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.graph import give_ranges, simulate, tensor_ranges
 from edgesmith.preprocess import Float32Array, UInt8Array, normalise
 from edgesmith.report.accuracy import sqnr_db
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
 
 # Real values by range key of one image (1, 3, height, width) float32, channels first as torch's.
 Execute = Callable[[Float32Array], Mapping[str, Float32Array]]

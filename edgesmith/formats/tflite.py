@@ -26,7 +26,7 @@ from edgesmith.formats import tflite_check, tflite_int8
 from edgesmith.formats.tflite_graph import Array, Graph
 from edgesmith.formats.tflite_int8 import Interface, Rendered, Scale
 from edgesmith.preprocess import UInt8Array, normalise
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
 
 FILE = "model.tflite"
 INPUT, OUTPUT = "input", "logits"

@@ -23,7 +23,7 @@ from edgesmith.formats import simulation, torch_int8
 from edgesmith.formats.parity import Ranking
 from edgesmith.preprocess import Float32Array, UInt8Array
 from edgesmith.runtimes.torch import integer_engine
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
 
 FILE = "model.pt"
 

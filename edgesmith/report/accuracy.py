@@ -8,6 +8,7 @@ intervals suggest, and this is the design that can tell.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -27,12 +28,19 @@ Float32Array = npt.NDArray[np.float32]
 _MAX_SQNR_DB = 200.0
 
 
+# How tables name the metrics of the records.
+METRICS = {"top1": "top-1", "map50_95": "mAP50-95"}
+
+
 class Accuracy(BaseModel):
     """`metrics/accuracy/<variant>.<format>.json`: one evaluated cell; the same keys in every file.
 
-    Shares in [0, 1]. `delta_vs_baseline` is artifact minus baseline, paired over images; `self` is
-    the torch graph that the artifact was exported from, rounding simulated. Keys without a
-    reference to compare with are absent.
+    Shares in [0, 1]: `value` is top-1 of a classifier, COCO's average precision over IoU 0.5 to
+    0.95 of a detector, whose `map…` are the same at IoU 0.5 and by the objects' size.
+    `delta_vs_baseline` is artifact minus baseline, paired over images; `self` is the torch graph
+    that the artifact was exported from, rounding simulated. Agreement is the share of images of
+    the same class, or of detections that both have. Keys without a reference to compare with, or
+    without an object of that size, are absent.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,9 +50,13 @@ class Accuracy(BaseModel):
     format: str
     precision: str
     task: str
-    metric: Literal["top1"]
+    metric: Literal["top1", "map50_95"]
     value: float = Field(ge=0, le=1)
     value_ci95: Bounds
+    map50: float | None = None
+    map_small: float | None = None
+    map_medium: float | None = None
+    map_large: float | None = None
     delta_vs_baseline: float | None = None
     delta_ci95: Bounds | None = None
     agreement_vs_parent: float | None = None
@@ -76,13 +88,7 @@ def assess(
     "parent" and "baseline". Raises ModelError when one is of another shape, or when the artifact
     gives what is no number.
     """
-    broken = int(np.sum(~np.isfinite(logits).all(axis=1)))
-    if broken:
-        raise ModelError(
-            f"artifacts/{contract.variant}/{contract.format}: NaN or infinity for {broken} of "
-            f"{len(logits)} images: a value overflows in {contract.precision}; export it in a "
-            "wider precision"
-        )
+    refuse_broken(contract, logits)
     for name, reference in references.items():
         if reference.shape != logits.shape:
             raise ModelError(
@@ -104,23 +110,48 @@ def assess(
         record["agreement_vs_self"] = round(agreement(logits, references["self"]), 6)
         own = references["self"].argmax(axis=1) == labels
         record["value_of_self"] = round(float(np.mean(own)), 6)
+    record |= {
+        "metric": "top1",
+        "value": round(float(np.mean(right)), 6),
+        "value_ci95": Bounds.of(wilson_interval(int(right.sum()), len(right)), 6),
+        "images": len(right),
+    }
+    return complete(contract, record, runtime=runtime, providers=providers, threads=threads)
+
+
+def refuse_broken(contract: Description, outputs: Float32Array) -> None:
+    """ModelError when an artifact gives, for any of N images, what is no number."""
+    broken = int(np.sum(~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)))
+    if broken:
+        raise ModelError(
+            f"artifacts/{contract.variant}/{contract.format}: NaN or infinity for {broken} of "
+            f"{len(outputs)} images: a value overflows in {contract.precision}; export it in a "
+            "wider precision"
+        )
+
+
+def complete(
+    contract: Description,
+    measured: Mapping[str, object],
+    *,
+    runtime: str,
+    providers: tuple[str, ...],
+    threads: int,
+) -> Accuracy:
+    """The record of what was measured of an artifact, by which runtime, with what it is."""
     return Accuracy.model_validate(
         {
             "variant": contract.variant,
             "format": contract.format,
             "precision": contract.precision,
             "task": contract.task,
-            "metric": "top1",
-            "value": round(float(np.mean(right)), 6),
-            "value_ci95": Bounds.of(wilson_interval(int(right.sum()), len(right)), 6),
-            "images": len(right),
             "size_bytes": sum(file.size_bytes for file in contract.files.values()),
             "params": contract.params,
             "macs": contract.macs,
             "runtime": runtime,
             "providers": " ".join(providers),
             "threads": threads,
-            **record,
+            **measured,
         }
     )
 

@@ -15,16 +15,12 @@ from edgesmith.errors import ParamsError
 from edgesmith.intervals import Bounds
 from edgesmith.params import Params, PruneVariant
 from edgesmith.report import runtimes
-from edgesmith.report.accuracy import unpaired_difference
+from edgesmith.report.accuracy import METRICS, unpaired_difference
 from edgesmith.report.cells import Cell
 from edgesmith.report.cost import Cost
 from edgesmith.report.formats import across, exports
 from edgesmith.report.markdown import table
 
-HEADERS = (
-    *("variant", "format", "precision", "top-1, %", "Δ, points", "size, MB", "size ×"),
-    *("params ×", "MACs ×", "p50 / p90, ms", "speed-up ×", "retrained"),
-)
 # Formats without a benchmark stage of their own.
 _TIMED_IN_TABLE = {"torchscript"}
 
@@ -88,8 +84,17 @@ def families(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     return result
 
 
+def headers(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """Of the columns of `table_rows`; the cells share one metric, as a family does."""
+    metrics = dict.fromkeys(METRICS[cell.accuracy.metric] for cell in cells)
+    return (
+        *("variant", "format", "precision", f"{' or '.join(metrics)}, %", "Δ, points"),
+        *("size, MB", "size ×", "params ×", "MACs ×", "p50 / p90, ms", "speed-up ×", "retrained"),
+    )
+
+
 def table_rows(cells: Iterable[Cell]) -> list[tuple[str, ...]]:
-    """The cells as text, one tuple in the order of HEADERS each."""
+    """The cells as text, one tuple in the order of `headers` each."""
     return [_row(cell) for cell in cells]
 
 
@@ -111,7 +116,7 @@ def markdown(
             f"`{dataset}`, {_span(images)} test images. Ratios and Δ are against `{baseline}` in "
             "the same format.",
             "",
-            *table(HEADERS, table_rows(members)),
+            *table(headers(members), table_rows(members)),
         ]
     if formats := across(cells):
         lines += ["", "## One quantization in every format", "", *formats]

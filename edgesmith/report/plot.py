@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from edgesmith.report.accuracy import METRICS
 from edgesmith.report.cells import Cell
 from edgesmith.report.compare import families
 
@@ -31,7 +32,9 @@ def strategies_png(cells: Sequence[Cell]) -> bytes:
         grid[-1].set_xlabel("latency p50, ms (batch 1)")
         colours = {name: f"C{number}" for number, name in enumerate(families(measured))}
         for axes, panel in zip(grid, panels, strict=False):
-            axes.set_ylabel(f"{panel}: top-1, % (bar: 95 % interval)")
+            shown = {METRICS[cell.accuracy.metric] for cell in measured if cell.format == panel}
+            metric = " or ".join(sorted(shown, reverse=True))
+            axes.set_ylabel(f"{panel}: {metric}, % (bar: 95 % interval)")
             axes.grid(alpha=0.3)
             for baseline, members in families([c for c in measured if c.format == panel]).items():
                 _scatter(axes, members, baseline, colours[baseline])

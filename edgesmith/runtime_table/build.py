@@ -24,7 +24,7 @@ from edgesmith.compress.quantize.graph import give_ranges, simulate
 from edgesmith.errors import EdgesmithError, ExportError
 from edgesmith.formats.torchscript import integer_graph
 from edgesmith.runtime_table import load
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
 
 _PATIENCE_SECONDS = 300
 _decomposed = torch.ops.quantized_decomposed

@@ -28,7 +28,7 @@ def collect(
             pair.fp32,
             "fp32",
             "eager",
-            Loadable(Path("models") / pair.fp32, "edgesmith.tasks.classify.eager"),
+            Loadable(Path("models") / pair.fp32, "edgesmith.tasks.eager"),
         )
     }
     not_built: dict[str, str] = {}

@@ -45,25 +45,21 @@ class LiteRtSession:
         self.engine = ENGINE
         self.threads = threads
         self._interpreter = interpreter
-        self._output = contract.outputs[0]
         # Functions that give a view of the tensor's memory. A view is never kept: while one lives,
         # the interpreter refuses to run.
         self._source = interpreter.tensor(interpreter.get_input_details()[0]["index"])
         outputs = {detail["name"]: detail["index"] for detail in interpreter.get_output_details()}
-        self._result = interpreter.tensor(outputs[self._output.name])
+        self._results = [interpreter.tensor(outputs[spec.name]) for spec in contract.outputs]
 
     def run(self, images: Float32Array) -> Float32Array:
-        """(N, classes) float32 logits of (N, 3, height, width) float32 from `network_input`."""
-        spec = self.contract.input
-        tensors.check_shape(images, spec)
-        values = tensors.in_batches(tensors.encode(images, spec), spec.shape[0], self._call)
-        return tensors.decode(values, self._output)
+        """Logits or predictions, see `Session`, of (N, 3, height, width) float32."""
+        return tensors.run(images, self.contract, self._call)
 
-    def _call(self, batch: Array) -> Array:
+    def _call(self, batch: Array) -> list[Array]:
         np.copyto(self._source(), batch)
         self._interpreter.invoke()
-        result: Array = self._result().copy()  # the next run writes into the same memory
-        return result
+        # Copies: the next run writes into the same memory.
+        return [result().copy() for result in self._results]
 
 
 def load(

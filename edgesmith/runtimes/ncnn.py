@@ -33,27 +33,27 @@ class NcnnSession:
         self.providers: tuple[str, ...] = ("cpu",)
         self.threads = threads
         self._net = net
-        self._output = contract.outputs[0]
 
     def run(self, images: Float32Array) -> Float32Array:
-        """(N, classes) float32 logits of (N, 3, height, width) float32 from `network_input`."""
-        spec = self.contract.input
-        tensors.check_shape(images, spec)
-        values = tensors.in_batches(tensors.encode(images, spec), spec.shape[0], self._call)
-        return tensors.decode(values, self._output)
+        """Logits or predictions, see `Session`, of (N, 3, height, width) float32."""
+        return tensors.run(images, self.contract, self._call)
 
-    def _call(self, batch: Array) -> Array:
+    def _call(self, batch: Array) -> list[Array]:
         # ncnn.Mat neither copies nor keeps a reference: `image` has to live until after `extract`.
         image = np.ascontiguousarray(batch[0])
         extractor = self._net.create_extractor()
         extractor.input(self.contract.input.name, ncnn.Mat(image))
-        status, result = extractor.extract(self._output.name)
-        if status != 0:
-            raise RuntimeUnavailableError(
-                f"{self.contract.variant}: {ENGINE} ended with status {status}; it is out of "
-                "memory, or lacks a layer in this build: try fewer threads or another ncnn"
-            )
-        return np.array(result)[None]
+        found = []
+        for output in self.contract.outputs:
+            # What the outputs share is computed once: an extractor keeps what it has.
+            status, result = extractor.extract(output.name)
+            if status != 0:
+                raise RuntimeUnavailableError(
+                    f"{self.contract.variant}: {ENGINE} ended with status {status}; it is out of "
+                    "memory, or lacks a layer in this build: try fewer threads or another ncnn"
+                )
+            found.append(np.array(result)[None])
+        return found
 
 
 def load(
@@ -89,7 +89,7 @@ def load(
             )
     for kind, name, found in (
         ("input", contract.input.name, net.input_names()),
-        ("output", contract.outputs[0].name, net.output_names()),
+        *[("output", output.name, net.output_names()) for output in contract.outputs],
     ):
         if name not in found:
             raise ContractError(

@@ -44,10 +44,12 @@ class Session(Protocol):
     threads: int
 
     def run(self, images: Float32Array) -> Float32Array:
-        """(N, classes) float32 logits of (N, 3, height, width) float32 from `network_input`.
+        """What the network says of (N, 3, height, width) float32 from `network_input`.
 
-        Any N: a network of fixed batch is called as often as needed. Layout, dtype and
-        quantization of the network's own tensors are the session's affair.
+        A classifier's (N, classes) float32 logits; a detector's (N, cells, 4 + classes) float32
+        predictions as `edgesmith.decode.detect` reads them. Any N: a network of fixed batch is
+        called as often as needed. Layout, dtype and quantization of the network's own tensors are
+        the session's affair.
         """
         ...
 
@@ -73,7 +75,7 @@ def load(artifact: Path, threads: int = 1, providers: Sequence[str] = ("cpu",)) 
 
 
 def predict(session: Session, images: UInt8Array) -> Float32Array:
-    """(N, classes) float32 logits of (N, H, W, 3) uint8 images that were fitted.
+    """`Session.run` of (N, H, W, 3) uint8 images that were fitted.
 
     Normalised piece by piece: a whole test split as float32 may not fit the memory.
     """

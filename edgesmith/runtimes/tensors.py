@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgesmith.contract import Input, Output, Quantization
+from edgesmith.contract import Description, Input, Output, Quantization
 from edgesmith.errors import ContractError
 from edgesmith.preprocess import Float32Array, UInt8Array, normalise
 
@@ -27,6 +27,20 @@ def network_input(images: UInt8Array, spec: Input) -> Float32Array:
     if spec.normalised_inside:
         return np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)
     return normalise(images, spec.preprocess)
+
+
+def run(
+    images: Float32Array, contract: Description, call: Callable[[Array], list[Array]]
+) -> Float32Array:
+    """What `Session.run` gives for (N, 3, H, W) float32 of any N.
+
+    `call` takes a batch as the network does and gives its outputs in the contract's order. Raises
+    ContractError for images or outputs of another shape than the contract says.
+    """
+    spec = contract.input
+    check_shape(images, spec)
+    values = in_batches(encode(images, spec), spec.shape[0], call)
+    return unpack(values, contract.outputs)
 
 
 def encode(images: Float32Array, spec: Input) -> Array:
@@ -55,7 +69,24 @@ def decode(values: Array, spec: Output) -> Float32Array:
     return result
 
 
-def in_batches(images: Array, batch: int, call: Callable[[Array], Array]) -> Array:
+def unpack(values: Sequence[Array], outputs: Sequence[Output]) -> Float32Array:
+    """A network's output tensors as one float32 array of real values.
+
+    Logits (N, classes) of a classifier; of a detector (N, cells, 4 + classes): the cells of each
+    level row by row, the finest level first, distances and then logits.
+    """
+    for value, spec in zip(values, outputs, strict=True):
+        if list(value.shape[1:]) != spec.shape[1:]:
+            raise ContractError(
+                f"output {spec.name!r} is {list(value.shape[1:])} per image, the contract says "
+                f"{spec.shape[1:]}; export the artifact again"
+            )
+    if len(outputs) == 1 and outputs[0].layout == "NC":
+        return decode(values[0], outputs[0])
+    return _pack(values, outputs)
+
+
+def in_batches(images: Array, batch: int, call: Callable[[Array], list[Array]]) -> list[Array]:
     """`call` over the first axis in pieces of `batch` rows (-1: any number); outputs joined.
 
     The last piece of a fixed batch is filled up with copies of its last row, which are cut off.
@@ -71,8 +102,8 @@ def in_batches(images: Array, batch: int, call: Callable[[Array], Array]) -> Arr
         missing = step - len(piece) if batch >= 1 else 0
         if missing:
             piece = np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)])
-        outputs.append(call(piece)[: step - missing])
-    return np.concatenate(outputs)
+        outputs.append([output[: step - missing] for output in call(piece)])
+    return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
 
 
 def check_shape(images: Float32Array, spec: Input) -> None:
@@ -83,6 +114,39 @@ def check_shape(images: Float32Array, spec: Input) -> None:
             f"the network takes (N, {', '.join(map(str, expected))}) and was given "
             f"{images.shape}; prepare images with the contract's own preprocessing"
         )
+
+
+def _pack(values: Sequence[Array], outputs: Sequence[Output]) -> Float32Array:
+    """Maps of boxes and scores, level by level, beside each other in one row per cell."""
+    maps = {
+        (spec.stride, spec.meaning): (value, spec)
+        for value, spec in zip(values, outputs, strict=True)
+    }
+    strides = sorted({spec.stride for spec in outputs if spec.stride is not None})
+    wanted = [(stride, meaning) for stride in strides for meaning in ("boxes", "scores")]
+    if not strides or set(maps) != set(wanted) or len(outputs) != len(wanted):
+        raise ContractError(
+            "the contract's outputs are "
+            f"{', '.join(f'{spec.meaning} at stride {spec.stride}' for spec in outputs)}; "
+            "a detector gives boxes and scores once for each stride: export the artifact again"
+        )
+    levels = [[_cells(*maps[stride, kind]) for kind in ("boxes", "scores")] for stride in strides]
+    count = sum(boxes.shape[1] for boxes, _ in levels)
+    packed = np.empty((len(values[0]), count, 4 + levels[0][1].shape[2]), np.float32)
+    start = 0
+    for (boxes, scores), stride in zip(levels, strides, strict=True):
+        end = start + boxes.shape[1]
+        packed[:, start:end, :4] = decode(boxes, maps[stride, "boxes"][1])
+        packed[:, start:end, 4:] = decode(scores, maps[stride, "scores"][1])
+        start = end
+    return packed
+
+
+def _cells(value: Array, spec: Output) -> Array:
+    """A map as (N, cells, channels), without a copy."""
+    if spec.layout == "NCHW":
+        return value.reshape(*value.shape[:2], -1).transpose(0, 2, 1)
+    return value.reshape(len(value), -1, value.shape[-1])
 
 
 def _quantize(values: Float32Array, quantization: Quantization, dtype: str) -> Array:

@@ -42,20 +42,15 @@ class TorchSession:
         self.threads = threads
         self._net = net
         self._device = "cuda" if provider == "cuda" else "cpu"
-        self._output = contract.outputs[0]
 
     def run(self, images: Float32Array) -> Float32Array:
-        """(N, classes) float32 logits of (N, 3, height, width) float32 from `network_input`."""
-        spec = self.contract.input
-        tensors.check_shape(images, spec)
-        values = tensors.in_batches(tensors.encode(images, spec), spec.shape[0], self._call)
-        return tensors.decode(values, self._output)
+        """Logits or predictions, see `Session`, of (N, 3, height, width) float32."""
+        return tensors.run(images, self.contract, self._call)
 
-    def _call(self, batch: Array) -> Array:
+    def _call(self, batch: Array) -> list[Array]:
         with torch.inference_mode():
-            logits: torch.Tensor = self._net(torch.from_numpy(batch).to(self._device))
-            result: Array = logits.cpu().numpy()
-        return result
+            found = _as_tuple(self._net(torch.from_numpy(batch).to(self._device)))
+        return [output.cpu().numpy() for output in found]
 
 
 def load(
@@ -122,14 +117,24 @@ def integer_engines() -> list[str]:
 
 
 def _check(path: Path, contract: Description, net: Any, provider: str) -> None:
-    """One image of zeros must give as many logits as the contract has."""
+    """One image of zeros must give the outputs that the contract has."""
     spec = contract.input.preprocess
     image = torch.zeros(1, 3, spec.height, spec.width)
     with torch.inference_mode():
-        found = list(net(image.to("cuda" if provider == "cuda" else "cpu")).shape[1:])
-    expected = contract.outputs[0].shape[1:]
-    if found != expected:
+        found = _as_tuple(net(image.to("cuda" if provider == "cuda" else "cpu")))
+    if len(found) != len(contract.outputs):
         raise ContractError(
-            f"{path}: it gives {found} logits per image, its contract says {expected}: export it "
-            "again"
+            f"{path}: it gives {len(found)} outputs, its contract says {len(contract.outputs)}: "
+            "export it again"
         )
+    for output, expected in zip(found, contract.outputs, strict=True):
+        if list(output.shape[1:]) != expected.shape[1:]:
+            raise ContractError(
+                f"{path}: it gives {list(output.shape[1:])} {expected.meaning} per image, its "
+                f"contract says {expected.shape[1:]}: export it again"
+            )
+
+
+def _as_tuple(outputs: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """A network's outputs, which is a tensor itself where there is one."""
+    return (outputs,) if isinstance(outputs, torch.Tensor) else tuple(outputs)

@@ -181,7 +181,7 @@ def test_a_peer_is_made_and_measured_like_ours(
     folders = Folders(checkout, tmp_path / "work")
     quick = Settings(rounds=2, min_runs=3, min_seconds=0.01, max_warmup_seconds=0.1)
 
-    found = compare.compare(group, folders, quick, params.tolerances.int8)
+    found = compare.compare(group, folders, quick, params.tolerances.classify.int8)
 
     assert [row.name for row in found.rows] == ["ptq", good.name, "base"]
     ours, theirs, _ = found.rows
@@ -195,5 +195,5 @@ def test_a_peer_is_made_and_measured_like_ours(
     # A second run takes the same file.
     file = folders.work / group.name / good.name / "model.onnx"
     written = file.stat().st_mtime_ns
-    again = compare.compare(group, folders, quick, params.tolerances.int8)
+    again = compare.compare(group, folders, quick, params.tolerances.classify.int8)
     assert again.rows[1].top1 == theirs.top1 and file.stat().st_mtime_ns == written

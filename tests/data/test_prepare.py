@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgesmith.data.store import read_index
+from edgesmith.data.index import read_index
 from tests.checkout import PARAMS
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from edgesmith import files
+from edgesmith.data.classify.store import Split, load_split
+from edgesmith.data.index import read_index
 from edgesmith.data.sources import prepare_dataset
-from edgesmith.data.store import Split, load_split, read_index
 from edgesmith.errors import DataError
 from edgesmith.params import Dataset
 from edgesmith.preprocess import Preprocess

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgesmith.data.store import load_split
+from edgesmith.data.classify.store import load_split
 from edgesmith.runtimes import session
-from edgesmith.tasks.classify.store import load_reference
+from edgesmith.tasks.store import load_reference
 from tests import tiny
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from edgesmith import overlay
-from edgesmith.data.store import load_split
+from edgesmith.data.classify.store import load_split
 from edgesmith.params import load_params
-from edgesmith.tasks.classify import store
-from edgesmith.tasks.classify.training import predict
+from edgesmith.tasks import store
+from edgesmith.tasks.predict import predict
 from stages.prepare import prepare
 from tests import tiny
 

@@ -17,7 +17,7 @@ from edgesmith.params import Export
 from edgesmith.report.accuracy import sqnr_db
 from edgesmith.runtimes import litert, onnxruntime, session
 from edgesmith.runtimes import ncnn as ncnn_runtime
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
 from tests import tiny
 
 # The one that reads the image, one inside a block, one behind an addition, and the logits.

@@ -14,7 +14,7 @@ from edgesmith import contract as contracts
 from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.graph import simulate
 from edgesmith.compress.quantize.mixed import input_keys
-from edgesmith.data.store import load_split
+from edgesmith.data.classify.store import load_split
 from edgesmith.errors import ExportError, ParityError
 from edgesmith.formats import ncnn_keys, ncnn_layers
 from edgesmith.formats.ncnn import BINARY, PARAM, Written, _convert, export
@@ -22,7 +22,7 @@ from edgesmith.ncnn_int8 import model as models
 from edgesmith.report.accuracy import sqnr_db
 from edgesmith.runtimes import ncnn as runtime
 from edgesmith.runtimes import session
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
 from tests import tiny
 
 PRECISIONS = {"base": "fp32", "half": "fp16", "ptq": "int8"}
@@ -176,7 +176,11 @@ def test_an_artifact_outside_its_tolerance_is_not_written(
 ) -> None:
     shutil.copytree(exported_ncnn / "models/ptq", "models/ptq")
     unreachable = {"max_abs_diff": 9, "min_sqnr_db": 190, "min_agreement": 0, "max_metric_drop": 1}
-    tiny.write_params(checkout, variants=tiny.CHAIN, tolerances={"int8": unreachable})
+    tiny.write_params(
+        checkout,
+        variants=tiny.CHAIN,
+        tolerances={"classify": {**tiny.TOLERANCES, "int8": unreachable}},
+    )
 
     with pytest.raises(ParityError) as caught:
         tiny.run("export_ncnn", "ptq")

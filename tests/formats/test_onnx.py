@@ -12,14 +12,14 @@ from onnx import TensorProto, numpy_helper
 from torch import nn
 
 from edgesmith import contract as contracts
-from edgesmith.data.store import Split, load_split
+from edgesmith.data.classify.store import Split, load_split
 from edgesmith.errors import ExportError, ParityError
 from edgesmith.formats.onnx import FILE, _through_torch, trace, write
 from edgesmith.params import Export
 from edgesmith.report.accuracy import sqnr_db
 from edgesmith.runtimes import onnxruntime as engine
 from edgesmith.runtimes import session
-from edgesmith.tasks.classify.store import load_reference
+from edgesmith.tasks.store import load_reference
 from tests import tiny
 from tests.formats.conftest import Quantized
 
@@ -144,7 +144,11 @@ def test_an_artifact_outside_its_tolerance_is_not_written(exported: Path, checko
     shutil.copytree(exported / "models/ptq", "models/ptq")
     shutil.copytree(exported / older, older)
     unreachable = {"max_abs_diff": 9, "min_sqnr_db": 190, "min_agreement": 0, "max_metric_drop": 1}
-    tiny.write_params(checkout, variants=tiny.CHAIN, tolerances={"int8": unreachable})
+    tiny.write_params(
+        checkout,
+        variants=tiny.CHAIN,
+        tolerances={"classify": {**tiny.TOLERANCES, "int8": unreachable}},
+    )
 
     with pytest.raises(ParityError) as caught:
         tiny.run("export_onnx", "ptq")

@@ -3,28 +3,36 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgesmith.contract import Parity
+from edgesmith.data.classify.store import Split
 from edgesmith.errors import ParityError
 from edgesmith.formats import parity
 from edgesmith.params import Tolerance
 
 TOLERANCE = Tolerance(max_abs_diff=0.5, min_sqnr_db=20, min_agreement=0.9, max_metric_drop=0.05)
 REFERENCE = np.random.default_rng(0).normal(0, 3, (40, 5)).astype(np.float32)
-LABELS = REFERENCE.argmax(1)
+SPLIT = Split(np.zeros((40, 8, 8, 3), np.uint8), REFERENCE.argmax(1), ["x"] * 40)
 
 
 def refuse() -> parity.Ranking:
     raise AssertionError("layers are compared for an artifact that is within tolerance")
 
 
+def measure(artifact: np.ndarray, tolerance: Tolerance) -> Parity:
+    return parity.measure(artifact, REFERENCE, SPLIT, "classify", None, "models/x", tolerance)
+
+
 def message(artifact: np.ndarray, tolerance: Tolerance = TOLERANCE) -> str:
-    measured = parity.measure(artifact, REFERENCE, LABELS, "models/x", tolerance)
+    measured = measure(artifact, tolerance)
     with pytest.raises(ParityError) as caught:
         parity.check(measured, tolerance, "artifacts/x/onnx", lambda: [("a.b", 3.0), ("c", 9.0)])
     return str(caught.value)
 
 
 def test_equal_logits_pass() -> None:
-    measured = parity.measure(REFERENCE.copy(), REFERENCE, LABELS, "models/x", TOLERANCE)
+    measured = parity.measure(
+        REFERENCE.copy(), REFERENCE, SPLIT, "classify", None, "models/x", TOLERANCE
+    )
     parity.check(measured, TOLERANCE, "artifacts/x/onnx", refuse)
 
     assert (measured.max_abs_diff, measured.agreement, measured.metric_drop) == (0, 1, 0)
@@ -34,7 +42,7 @@ def test_equal_logits_pass() -> None:
 
 def test_a_difference_within_tolerance_passes() -> None:
     shifted = REFERENCE + np.float32(0.1)
-    measured = parity.measure(shifted, REFERENCE, LABELS, "models/x", TOLERANCE)
+    measured = measure(shifted, TOLERANCE)
     parity.check(measured, TOLERANCE, "artifacts/x/onnx", refuse)
 
     assert measured.max_abs_diff == pytest.approx(0.1, rel=1e-3)

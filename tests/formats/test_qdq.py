@@ -18,7 +18,7 @@ from edgesmith.formats.onnx import FILE
 from edgesmith.report.accuracy import sqnr_db
 from edgesmith.runtimes import onnxruntime as engine
 from edgesmith.runtimes.session import predict
-from edgesmith.tasks.classify.store import load_reference
+from edgesmith.tasks.store import load_reference
 from tests import tiny
 from tests.formats.conftest import Case, Quantized
 

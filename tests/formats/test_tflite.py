@@ -11,7 +11,7 @@ from torch import nn
 from edgesmith import contract as contracts
 from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.ranges import Range
-from edgesmith.data.store import Split, load_split
+from edgesmith.data.classify.store import Split, load_split
 from edgesmith.errors import ExportError, ParityError
 from edgesmith.formats import tflite
 from edgesmith.formats.tflite import FILE
@@ -19,7 +19,7 @@ from edgesmith.formats.tflite_check import examine
 from edgesmith.formats.tflite_graph import Graph
 from edgesmith.report.accuracy import sqnr_db
 from edgesmith.runtimes import session
-from edgesmith.tasks.classify.store import load_reference, read_card
+from edgesmith.tasks.store import load_reference, read_card
 from tests import tiny
 
 NAMES = ("base", "half", "ptq")
@@ -139,7 +139,11 @@ def test_an_artifact_outside_its_tolerance_is_not_written(
 ) -> None:
     shutil.copytree(exported_tflite / "models/ptq", "models/ptq")
     unreachable = {"max_abs_diff": 9, "min_sqnr_db": 190, "min_agreement": 0, "max_metric_drop": 1}
-    tiny.write_params(checkout, variants=tiny.CHAIN, tolerances={"int8": unreachable})
+    tiny.write_params(
+        checkout,
+        variants=tiny.CHAIN,
+        tolerances={"classify": {**tiny.TOLERANCES, "int8": unreachable}},
+    )
 
     with pytest.raises(ParityError) as caught:
         tiny.run("export_tflite", "ptq")

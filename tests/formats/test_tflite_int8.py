@@ -18,7 +18,7 @@ from edgesmith.formats.tflite_keys import WEIGHTED, range_keys
 from edgesmith.report.accuracy import sqnr_db
 from edgesmith.runtimes import litert
 from edgesmith.runtimes.session import predict
-from edgesmith.tasks.classify.store import load_reference
+from edgesmith.tasks.store import load_reference
 from tests import tiny
 from tests.formats.conftest import Converted
 

@@ -23,7 +23,7 @@ from edgesmith.formats.torch_kernels import Bounds, Grid, Weighted
 from edgesmith.preprocess import normalise
 from edgesmith.report.accuracy import sqnr_db
 from edgesmith.runtimes import session as runtimes
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
 from tests import tiny
 
 

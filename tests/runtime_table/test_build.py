@@ -17,7 +17,7 @@ from edgesmith.preprocess import decode_image, fit, normalise
 from edgesmith.report.accuracy import sqnr_db
 from edgesmith.runtime_table import build, cells, load
 from edgesmith.runtimes.torch import integer_engines
-from edgesmith.tasks.classify import store
+from edgesmith.tasks import store
 from tests import tiny
 
 pytestmark = pytest.mark.slow

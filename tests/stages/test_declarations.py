@@ -7,16 +7,17 @@ from functools import cache, reduce
 from importlib.metadata import packages_distributions
 from operator import getitem
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pytest
 import yaml
 
 from edgesmith import tools
 from edgesmith.device import fingerprint
-from edgesmith.params import Params
+from edgesmith.params import Params, Task
 from edgesmith.runtimes.session import ENGINES
-from tests.imports import ROOT, Imports, closure, imports_of, tree_of
+from edgesmith.tasks.task import task_of
+from tests.imports import ROOT, TASK, Imports, closure, imports_of, tree_of
 
 # Libraries whose version cannot change a result: they parse and check, or talk to the user.
 HARMLESS = {
@@ -37,8 +38,8 @@ UNSEEN = {
 }
 # Files in a declared folder that the stage does not import, and why the folder is declared.
 CARRIED = {
-    "edgesmith/data/augment.py": "prepare: DVC has no exceptions, and the rest of data/ counts",
-    "edgesmith/data/augment_boxes.py": "prepare: as above",
+    "edgesmith/data/classify/augment.py": "prepare: DVC has no exceptions, its folder counts",
+    "edgesmith/data/detect/augment.py": "prepare: as above",
     "edgesmith/data/scenes/__main__.py": "prepare: the generator's folder is the dataset's path",
     "edgesmith/data/signs/__main__.py": "prepare: the generator's folder is the dataset's path",
 }
@@ -49,6 +50,7 @@ class Stage(NamedTuple):
 
     name: str
     module: str
+    task: str  # the one whose module the stage imports by name, if it imports any
     engines: tuple[str, ...]  # the runtimes that the stage's format loads by name
     deps: frozenset[str]
     params: frozenset[str]
@@ -70,7 +72,9 @@ def _resolve(text: str, key: str, item: Any) -> str:
     return re.sub(r"\$\{((?:key|item)[\w.]*)\}", value, text)
 
 
-def _stage(path: Path, name: str, body: dict[str, Any], key: str = "", item: Any = None) -> Stage:
+def _stage(
+    path: Path, name: str, body: dict[str, Any], key: str = "", item: Any = None, task: str = ""
+) -> Stage:
     deps = {_resolve(dep, key, item) for dep in body.get("deps", [])}
     own = [entry for entry in body.get("params", []) if isinstance(entry, str)]
     files = [entry for entry in body.get("params", []) if isinstance(entry, dict)]
@@ -78,6 +82,7 @@ def _stage(path: Path, name: str, body: dict[str, Any], key: str = "", item: Any
     return Stage(
         name=f"{name}@{key}" if key else name,
         module=re.fullmatch(r"python -m (\S+).*", _resolve(body["cmd"], key, item))[1],
+        task=task,
         engines=_engines_of(path.parent.name),
         deps=frozenset(dep.rstrip("/") for dep in deps),
         params=frozenset(_resolve(entry, key, item) for entry in own),
@@ -93,6 +98,11 @@ def _engines_of(folder: str) -> tuple[str, ...]:
     return tuple(f"edgesmith.runtimes.{name}" for name in found)
 
 
+def _task_of(item: dict[str, Any], params: dict[str, Any]) -> str:
+    """Of an entry that names its task, or its variants; none of a dataset, which serves any."""
+    return item.get("task") or (params["variants"][item["fp32"]]["task"] if "fp32" in item else "")
+
+
 def _stages() -> list[Stage]:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     found = []
@@ -105,21 +115,26 @@ def _stages() -> list[Stage]:
             continue
         path_of = re.fullmatch(r"\$\{([\w.]+)\}", body["foreach"])[1].split(".")
         entries = reduce(getitem, path_of, params)
-        found += [_stage(path, name, body["do"], key, item) for key, item in entries.items()]
+        found += [
+            _stage(path, name, body["do"], key, item, _task_of(item, params))
+            for key, item in entries.items()
+        ]
     return found
 
 
 def _read_by(stage: Stage) -> Imports:
-    """What the stage's module leads to, and the engines of its formats."""
-    modules = [closure(name) for name in (stage.module, *stage.engines)]
+    """What the stage's module leads to, the task's it asks for, and the engines of its formats."""
+    modules = [closure(name, stage.task) for name in (stage.module, *stage.engines)]
     return Imports(
         frozenset[str]().union(*(found.ours for found in modules)),
         frozenset[str]().union(*(found.foreign for found in modules)),
     )
 
 
-# Entries of a group that run the same module declare the same code: one stands for all.
-STAGES = {(stage.name.split("@")[0], stage.module): stage for stage in reversed(_stages())}
+# Entries of a group that run one module for one task declare the same code: one stands for all.
+STAGES = {
+    (stage.name.split("@")[0], stage.module, stage.task): stage for stage in reversed(_stages())
+}
 
 
 @pytest.fixture(params=STAGES.values(), ids=lambda stage: stage.name)
@@ -143,7 +158,18 @@ def _holds(dep: str, path: str) -> bool:
 
 def test_every_stage_and_every_step_is_looked_at() -> None:
     written = {path.stem for path in (ROOT / "stages").glob("[!_]*.py")}
-    assert {module for _, module in STAGES} == {f"stages.{name}" for name in written}
+    assert {module for _, module, _ in STAGES} == {f"stages.{name}" for name in written}
+
+
+def test_a_stage_that_asks_for_a_task_says_which(stage: Stage) -> None:
+    asks = "edgesmith/tasks/task.py" in closure(stage.module).ours
+    assert stage.task or not asks, f"dvc.yaml: {stage.name}: the task of its entries is not known"
+
+
+def test_nothing_of_another_task_is_declared(stage: Stage) -> None:
+    others = "|".join(set(get_args(Task)) - {stage.task})
+    foreign = sorted(dep for dep in stage.deps if re.search(rf"[/_]({others})([/.]|$)", dep))
+    assert not foreign, f"dvc.yaml: {stage.name} is of {stage.task or 'any'}: remove {foreign}"
 
 
 def test_every_module_that_a_stage_imports_is_declared(stage: Stage) -> None:
@@ -220,7 +246,7 @@ def test_every_parameter_that_a_stage_reads_is_declared(stage: Stage) -> None:
         declared.setdefault(section, set()).add(rest[-1] if len(rest) > 1 else "")
     read = [reading for path in _read_by(stage).ours for reading in _readings(path)]
     for section, key, where in read:
-        if where.startswith("edgesmith/params.py"):
+        if where.startswith("edgesmith/params/"):
             continue  # checks that names exist; what it refuses never runs
         whole = "" in declared.get(section, set())
         # Part of an entry is declared by name, or is in the stage's own text: a path or argument.
@@ -234,3 +260,11 @@ def test_imports_inside_functions_and_processes_started_by_name_are_seen() -> No
     assert "edgesmith.formats.layers" in imports_of("stages/export_onnx.py")
     assert "edgesmith/bench/worker.py" in closure("stages.benchmark").ours
     assert "torch" in closure("stages.train").foreign
+
+
+def test_the_task_that_is_asked_for_is_seen_and_no_other() -> None:
+    assert task_of("classify").__name__ == TASK.format("classify")
+    assert "edgesmith/tasks/classify/task.py" not in closure("stages.train").ours
+    read = closure("stages.train", "classify").ours
+    assert {"edgesmith/tasks/classify/task.py", "edgesmith/data/classify/store.py"} <= read
+    assert not [path for path in read if path.startswith("edgesmith/tasks/detect/")]

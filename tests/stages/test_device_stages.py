@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from edgesmith.data.store import Sample, write_dataset
+from edgesmith.data.classify.store import Sample, write_dataset
 from edgesmith.errors import ContractError
-from stages import benchmark, compare, evaluate, probe
+from stages import benchmark, compare, evaluate_classify, probe
 from tests.artifacts import LABELS, make_artifact
 from tests.checkout import PARAMS
 
@@ -40,7 +40,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_two_artifacts_become_a_comparison(checkout: Path) -> None:
     probe.run()
     for variant in ("base", "ptq"):
-        evaluate.run(variant, "onnx")
+        evaluate_classify.run(variant, "onnx")
         benchmark.run(variant, "onnx")
     compare.run()
     accuracy = json.loads((checkout / "metrics/accuracy/ptq.onnx.json").read_text())
@@ -59,9 +59,9 @@ def test_two_artifacts_become_a_comparison(checkout: Path) -> None:
 
 def test_evaluation_twice_gives_equal_bytes(checkout: Path) -> None:
     path = checkout / "metrics/accuracy/base.onnx.json"
-    evaluate.run("base", "onnx")
+    evaluate_classify.run("base", "onnx")
     first = path.read_bytes()
-    evaluate.run("base", "onnx")
+    evaluate_classify.run("base", "onnx")
     assert path.read_bytes() == first
 
 

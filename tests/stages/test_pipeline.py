@@ -5,10 +5,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from edgesmith import files
+from edgesmith.params import Task
 from tests.stages.pipeline import BENCH, BENCHED, ONNX, PROBE, RUNTIMES, Pipeline, cpu_seconds
 
 pytestmark = pytest.mark.slow
@@ -54,6 +56,25 @@ def _benchmarks(cells: dict[str, set[str]]) -> set[str]:
         for name, variants in cells.items()
         if name in BENCHED
         for variant in variants
+    }
+
+
+def _makers(pipeline: Pipeline, task: str) -> set[str]:
+    """The stages that make, take apart or convert networks of a task."""
+    params = pipeline.params
+    models = {name for name, model in params.models.items() if model.task == task}
+    variants = {name for name, variant in params.variants.items() if variant.task == task}
+    pairs = {name for name, pair in params.runtimes.items() if pair.fp32 in variants}
+    return {
+        *_cells("init", models),
+        *_cells("build", variants),
+        *_cells("pipelines/sensitivity/dvc.yaml:sensitivity", variants & params.sensitivity.keys()),
+        *_cells(f"{RUNTIMES}:benchmark", pairs),
+        *(
+            f"pipelines/{name}/dvc.yaml:export@{variant}"
+            for name, found in pipeline.cells().items()
+            for variant in found & variants
+        ),
     }
 
 
@@ -107,6 +128,10 @@ def test_edit_reaches_the_stages_that_read_it_and_no_other(copy: Pipeline) -> No
             for name, found in copy.cells().items()
         ),
         ("edgesmith/compress/prune/step.py", "# a comment", _cells("build", pruned)),
+        *(
+            (f"edgesmith/tasks/{task}/networks.py", "# a comment", _makers(copy, task))
+            for task in get_args(Task)
+        ),
     ):
         original = (copy.path / file).read_bytes()
         copy.append(file, f"{line}\n")

@@ -12,7 +12,7 @@ from edgesmith.report import sensitivity
 from edgesmith.report.sensitivity_plot import sensitivity_png
 from tests import tiny
 
-ENTRY = {"dataset": "tints", "images": 8}
+ENTRY = {"task": "classify", "dataset": "tints", "images": 8}
 AUTO = tiny.variant("quantize", "base", method="ladder", max_drop=1)
 
 
@@ -41,6 +41,7 @@ def test_layers_are_ranked_and_rungs_shown(checkout: Path) -> None:
         ("ptp", ENTRY, "sensitivity.ptp is 'ptp', which is not defined"),
         ("half", ENTRY, "sensitivity.half: the step of half is cast; only variants of the step"),
         ("ptq", ENTRY | {"dataset": "hues"}, "sensitivity.ptq.dataset is 'hues', but variants"),
+        ("ptq", ENTRY | {"task": "detect"}, "sensitivity.ptq.task is 'detect', but variants"),
         ("ptq", ENTRY | {"images": 0}, "sensitivity.ptq.images is 0; input should be greater"),
     ],
 )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from edgesmith.compress.variant import DATA, Work, wrong_step
-from edgesmith.data.store import load_split
+from edgesmith.compress.variant import Work, wrong_step
 from edgesmith.params import DistillVariant
-from edgesmith.tasks.classify.networks import count
-from edgesmith.tasks.classify.training import predict
+from edgesmith.tasks.count import count
+from edgesmith.tasks.predict import predict
 
 
 def distill(work: Work) -> None:
@@ -19,11 +18,10 @@ def distill(work: Work) -> None:
     trained = {"schedule": work.schedule.model_dump(), **vars(history)}
     if teacher is not None:
         params, macs = count(teacher.net, teacher.spec.height, teacher.spec.width)
-        val = load_split(DATA / variant.dataset, "val", teacher.spec)
-        right = predict(teacher.net, val.images, teacher.spec).argmax(1) == val.labels
+        val = work.split("val", teacher.spec)
         trained["teacher"] = {
             "name": variant.teacher,
-            "val_accuracy": float(right.mean()),
+            "val_metric": work.metric(predict(teacher.net, val.images, teacher.spec), val),
             "params": params,
             "macs": macs,
         }

@@ -8,18 +8,17 @@ and are taken out of the tensors, so that every runtime gains without knowing of
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import torch
 import torch_pruning as tp
 from torch import nn
-from torch.nn import functional as F
 
 from edgesmith.compress.variant import Work, wrong_step
 from edgesmith.errors import ModelError
 from edgesmith.params import PruneVariant
-from edgesmith.preprocess import normalise
-from edgesmith.tasks.classify.networks import count, head_of
-from edgesmith.tasks.classify.training import Hooks, channels_last
+from edgesmith.tasks.count import count
+from edgesmith.tasks.loop import Hooks, channels_last
 
 Masks = dict[torch.Tensor, torch.Tensor]
 
@@ -46,7 +45,10 @@ def prune(work: Work) -> None:
             structured.step()
         else:
             masks = magnitude_masks(
-                net, variant.ratio * (number + 1) / variant.rounds, variant.sparsity
+                net,
+                variant.ratio * (number + 1) / variant.rounds,
+                variant.sparsity,
+                work.task.fixed_channels(net),
             )
             hooks = Hooks(after_step=lambda masks=masks: apply_masks(masks))  # type: ignore[misc]
             apply_masks(masks)
@@ -92,8 +94,7 @@ class _Structured:
             max_pruning_ratio=variant.max_ratio,
             iterative_steps=variant.rounds,
             round_to=variant.round_to,
-            # Its outputs are the classes.
-            ignored_layers=[head_of(work.net)],
+            ignored_layers=list(work.task.fixed_channels(work.net)),
         )
 
     def step(self) -> None:
@@ -106,19 +107,16 @@ class _Structured:
 
     def _accumulate_gradients(self, images: int = 256) -> None:
         """Gradients of the loss on training images, for Taylor importance."""
-        self.work.net.eval()
-        train = self.work.data.train
-        order = torch.randperm(
-            len(train.labels), generator=torch.Generator().manual_seed(self.work.params.seed)
-        )[:images].numpy()
-        self.work.net.zero_grad()
-        for begin in range(0, len(order), 64):
-            chosen = order[begin : begin + 64]
-            inputs = torch.from_numpy(normalise(train.images[chosen], self.work.data.spec))
-            labels = torch.from_numpy(train.labels[chosen])
-            device = self.work.device
-            loss = F.cross_entropy(self.work.net(inputs.to(device)), labels.to(device))
-            loss.backward()  # type: ignore[no-untyped-call]
+        work = self.work
+        work.net.eval()
+        work.net.zero_grad()
+        objective = work.objective(work.schedule, None, plain=True)
+        seen = 0
+        for batch in objective.epoch(0):
+            objective.loss(work.net, batch, 0.0).backward()  # type: ignore[no-untyped-call]
+            seen += work.schedule.batch
+            if seen >= images:
+                break
 
 
 def _nearest_ratios(net: nn.Module, variant: PruneVariant) -> dict[nn.Module, float]:
@@ -136,17 +134,18 @@ def _nearest_ratios(net: nn.Module, variant: PruneVariant) -> dict[nn.Module, fl
     return ratios
 
 
-def magnitude_masks(net: nn.Module, ratio: float, pattern: str) -> Masks:
-    """Masks (1 keeps, 0 removes) for every convolution and linear weight but the classifier's.
+def magnitude_masks(
+    net: nn.Module, ratio: float, pattern: str, spared: Collection[nn.Module]
+) -> Masks:
+    """Masks (1 keeps, 0 removes) for every convolution and linear weight but those in `spared`.
 
     `unstructured` removes the `ratio` smallest weights of each layer; `2:4` removes two of every
     four neighbours along the flattened input dimension (Mishra et al., 2021, arXiv:2104.08378),
     whatever the ratio, and leaves layers alone whose inputs do not divide by four.
     """
     masks: Masks = {}
-    head = head_of(net)
     for module in net.modules():
-        if not isinstance(module, nn.Conv2d | nn.Linear) or module is head:
+        if not isinstance(module, nn.Conv2d | nn.Linear) or module in spared:
             continue
         weight = module.weight
         size = weight.detach().abs()

@@ -17,7 +17,7 @@ from edgesmith.compress.quantize.fake import PerChannelWeight, TensorRange
 from edgesmith.compress.quantize.graph import set_simulation, tensor_ranges
 from edgesmith.compress.quantize.mixed import simulating
 from edgesmith.preprocess import Preprocess, UInt8Array
-from edgesmith.tasks.classify.training import predict
+from edgesmith.tasks.predict import predict
 
 aten = torch.ops.aten
 

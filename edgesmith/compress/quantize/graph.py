@@ -17,7 +17,7 @@ from edgesmith.compress.quantize.quantizer import RangeQuantizer
 from edgesmith.compress.quantize.ranges import Range, Scheme, choose
 from edgesmith.errors import ModelError
 from edgesmith.preprocess import Preprocess, UInt8Array
-from edgesmith.tasks.classify.training import predict
+from edgesmith.tasks.predict import predict
 
 
 def simulate(

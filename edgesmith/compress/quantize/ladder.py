@@ -12,7 +12,6 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch.fx import GraphModule
 
@@ -36,7 +35,7 @@ from edgesmith.compress.variant import Work, no_images
 from edgesmith.errors import QuantizeError
 from edgesmith.params import QuantizeVariant
 from edgesmith.preprocess import Float32Array, UInt8Array
-from edgesmith.tasks.classify.training import predict
+from edgesmith.tasks.predict import predict
 
 # Enough to rank layers: 64 and 256 images put the same ten of MobileNetV2 (signs) first.
 _RANKING_IMAGES = 64
@@ -196,8 +195,8 @@ class _Climb:
             rungs=self.tried,
         )
 
-    def _accuracy(self, logits: Float32Array) -> float:
-        return float(np.mean(logits.argmax(axis=1) == self.val.labels))
+    def _accuracy(self, outputs: Float32Array) -> float:
+        return self.work.metric(outputs, self.val)
 
     def _weights(self) -> Weights:
         return {name: value.detach().clone() for name, value in self.graph.named_parameters()}

@@ -18,8 +18,8 @@ from edgesmith.compress.quantize.quantized import Quantized, take_weights
 from edgesmith.compress.variant import Work
 from edgesmith.params import QuantizeVariant
 from edgesmith.preprocess import UInt8Array
-from edgesmith.tasks.classify.fold import conv_norm_pairs, fold_batch_norm
-from edgesmith.tasks.classify.training import History, Hooks
+from edgesmith.tasks import store
+from edgesmith.tasks.loop import History, Hooks
 
 
 def learn(
@@ -51,8 +51,7 @@ def learn(
 def fold(work: Work, net: nn.Module) -> None:
     """Fold batch normalisation, if the parent still has it."""
     if not work.parent.batch_norm_folded:
-        spec = work.data.spec
-        fold_batch_norm(net, conv_norm_pairs(net, spec.height, spec.width))
+        store.fold(net, work.parent)
 
 
 def _learn(work: Work, variant: QuantizeVariant, graph: GraphModule, epochs: int) -> History:

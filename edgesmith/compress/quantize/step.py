@@ -11,8 +11,7 @@ from edgesmith.compress.quantize.graph import calibrate, read_ranges, read_weigh
 from edgesmith.compress.quantize.ladder import climb
 from edgesmith.compress.quantize.learned import fold, learn
 from edgesmith.compress.quantize.quantized import Quantized
-from edgesmith.compress.variant import DATA, Work, no_images, wrong_step
-from edgesmith.data.store import load_split
+from edgesmith.compress.variant import Work, no_images, wrong_step
 from edgesmith.errors import ModelError
 from edgesmith.params import QuantizeVariant
 from edgesmith.preprocess import UInt8Array
@@ -32,7 +31,7 @@ def quantize(work: Work) -> None:
             f"params.yaml: variants.{work.name}.parent: {variant.parent} is "
             f"{work.parent.precision} already; quantize an fp32 variant"
         )
-    calibration = load_split(DATA / variant.dataset, "calibration", work.data.spec)
+    calibration = work.split("calibration")
     if not len(calibration):
         raise no_images(variant.dataset, "calibration")
     if variant.method == "ladder":

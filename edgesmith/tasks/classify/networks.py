@@ -14,7 +14,6 @@ import timm
 import torch
 import torchvision
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from edgesmith.errors import ModelError
 from edgesmith.params import Model
@@ -81,18 +80,6 @@ def start(model: Model, name: str, classes: int) -> nn.Module:
 def head_of(net: nn.Module) -> nn.Linear:
     """The last linear layer: the one that gives the logits."""
     return [module for module in net.modules() if isinstance(module, nn.Linear)][-1]
-
-
-def count(net: nn.Module, height: int, width: int) -> tuple[int, int]:
-    """(parameters, multiply-accumulates of one image) of the network as it is."""
-    was_training = net.training
-    net.eval()
-    device = next(net.parameters()).device
-    dtype = next(net.parameters()).dtype
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        net(torch.zeros(1, 3, height, width, device=device, dtype=dtype))
-    net.train(was_training)
-    return sum(p.numel() for p in net.parameters()), counter.get_total_flops() // 2
 
 
 def _architecture(model: Model, classes: int) -> nn.Module:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Literal
 
 import torch
@@ -43,6 +42,17 @@ class Detector(nn.Module):
         self.both = False
         split_branches(self.layers)
 
+    def heads(self) -> list[nn.ModuleList]:
+        """Boxes and scores of the deployed head, then those of the other, if it is still there."""
+        found = [self.boxes, self.scores]
+        found += [part for part in (self.other_boxes, self.other_scores) if part is not None]
+        return found
+
+    def deployed_parameters(self) -> list[nn.Parameter]:
+        """All parameters but those of the other head."""
+        others = {id(p) for part in self.heads()[2:] for p in part.parameters()}
+        return [p for p in self.parameters() if id(p) not in others]
+
     def drop_other_head(self) -> None:
         """Leave the deployed head alone, as artifacts and quantized networks have it."""
         self.other_boxes = self.other_scores = None
@@ -72,12 +82,16 @@ class Detector(nn.Module):
 
 def build(architecture: str, classes: int, head: Head) -> Detector:
     """YOLO26 (`yolo26n`, `yolo26s` …) with freshly drawn weights (torch's RNG)."""
-    model = DetectionModel(f"{architecture}.yaml", nc=classes, verbose=False)
+    return wrap(DetectionModel(f"{architecture}.yaml", nc=classes, verbose=False), head)
+
+
+def wrap(model: DetectionModel, head: Head) -> Detector:
+    """Ultralytics' model as a `Detector`; the model itself is not to be used any more."""
     # Activations are one shared module there; pruning and tracing want one per place.
     for module in model.modules():
         if isinstance(getattr(module, "act", None), nn.SiLU):
             module.act = nn.SiLU()
-    return Detector(copy.deepcopy(model), head)
+    return Detector(model, head)
 
 
 def _maps(

@@ -16,9 +16,9 @@ from edgesmith.compress.quantize.graph import (
 )
 from edgesmith.compress.quantize.mixed import input_keys, leave_float
 from edgesmith.compress.quantize.ranges import Quantization
-from edgesmith.tasks.classify import store
-from edgesmith.tasks.classify.fold import conv_norm_pairs, fold_batch_norm
-from edgesmith.tasks.classify.training import predict
+from edgesmith.tasks import store
+from edgesmith.tasks.fold import conv_norm_pairs, fold_batch_norm
+from edgesmith.tasks.predict import predict
 from tests import tiny
 from tests.tiny import SPEC
 

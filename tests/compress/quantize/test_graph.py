@@ -18,9 +18,9 @@ from edgesmith.compress.quantize.graph import (
 from edgesmith.errors import ModelError
 from edgesmith.params import Model
 from edgesmith.preprocess import Preprocess, UInt8Array
-from edgesmith.tasks.classify.fold import conv_norm_pairs, fold_batch_norm
 from edgesmith.tasks.classify.networks import build
-from edgesmith.tasks.classify.training import predict
+from edgesmith.tasks.fold import conv_norm_pairs, fold_batch_norm
+from edgesmith.tasks.predict import predict
 from tests.tiny import SIZE, SPEC, noise
 
 SMALL = Preprocess(height=8, width=8, mean=(127, 127, 127), std=(64, 64, 64))
@@ -35,7 +35,7 @@ def scale_keys(graph: GraphModule) -> list[str]:
 @pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v3_small", "efficientnet_lite0"])
 def test_a_range_has_the_same_key_while_batch_norm_lives(architecture: str) -> None:
     torch.manual_seed(0)
-    net = build(Model(architecture=architecture, dataset="any", input=SPEC), 4)
+    net = build(Model(task="classify", architecture=architecture, dataset="any", input=SPEC), 4)
     live = simulate(net.train(), SPEC, "affine")
     fold_batch_norm(net, conv_norm_pairs(net, SIZE, SIZE))
     frozen = simulate(net, SPEC, "affine")

@@ -15,10 +15,10 @@ from edgesmith.compress.quantize.equalise import equalise, find_pairs
 from edgesmith.compress.quantize.fidelity import fidelity
 from edgesmith.compress.quantize.graph import calibrate, set_simulation, simulate
 from edgesmith.compress.quantize.mixed import leave_float
-from edgesmith.data.store import load_split
+from edgesmith.data.classify.store import load_split
 from edgesmith.errors import DataError, ModelError, QuantizeError
-from edgesmith.tasks.classify import store
-from edgesmith.tasks.classify.training import predict
+from edgesmith.tasks import store
+from edgesmith.tasks.predict import predict
 from tests import tiny
 from tests.tiny import SPEC, variant, write_params
 

@@ -11,12 +11,12 @@ from torch import nn
 
 from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.graph import give_ranges, read_weight_scales, simulate
-from edgesmith.data.store import load_split
+from edgesmith.data.classify.store import load_split
 from edgesmith.errors import DataError, ModelError
 from edgesmith.report.accuracy import agreement, sqnr_db
-from edgesmith.tasks.classify import store
-from edgesmith.tasks.classify.fold import conv_norm_pairs, fold_batch_norm
-from edgesmith.tasks.classify.training import predict
+from edgesmith.tasks import store
+from edgesmith.tasks.fold import conv_norm_pairs, fold_batch_norm
+from edgesmith.tasks.predict import predict
 from tests import tiny
 from tests.tiny import COUNTS, SPEC, variant, write_params
 
@@ -76,8 +76,8 @@ def test_learning_changes_weights_and_ranges(chain: Path) -> None:
     assert learned.activations != calibrated.activations
     assert not all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     # One phase while batch statistics live, one with the folded network.
-    assert [len(phase["val_accuracy"]) for phase in card.trained["phases"]] == [1, 1]
-    assert all(map(math.isfinite, card.trained["phases"][1]["val_accuracy"]))
+    assert [len(phase["val_metric"]) for phase in card.trained["phases"]] == [1, 1]
+    assert all(map(math.isfinite, card.trained["phases"][1]["val_metric"]))
 
 
 def test_a_folded_network_learns_without_live_statistics(checkout: Path) -> None:

@@ -11,12 +11,13 @@ from pydantic import ValidationError
 from edgesmith.errors import ModelError
 from edgesmith.params import Model
 from edgesmith.preprocess import Preprocess
-from edgesmith.tasks.classify.networks import build, count, head_of, start
+from edgesmith.tasks.classify.networks import build, head_of, start
+from edgesmith.tasks.count import count
 
 
 def model(architecture: str = "mobilenet_v2", size: int = 32, **keys: object) -> Model:
     spec = Preprocess(height=size, width=size, mean=(127, 127, 127), std=(128, 128, 128))
-    return Model(architecture=architecture, dataset="any", input=spec, **keys)
+    return Model(task="classify", architecture=architecture, dataset="any", input=spec, **keys)
 
 
 def test_counts_of_mobilenet_v2_are_the_published_ones() -> None:

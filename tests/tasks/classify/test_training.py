@@ -1,3 +1,5 @@
+"""What classifiers are trained for."""
+
 from __future__ import annotations
 
 import copy
@@ -11,183 +13,31 @@ import pytest
 import torch
 from torch import nn
 
+from edgesmith.data.classify.store import Split
 from edgesmith.params import Augment, Schedule
-from edgesmith.tasks.classify.training import (
-    Data,
-    Hooks,
-    Teacher,
-    _one_cycle,
-    fit,
-    mix_with_soft_targets,
-    predict,
-)
+from edgesmith.tasks.classify.training import Classification, mix_with_soft_targets
+from edgesmith.tasks.learning import Data, Teacher
+from edgesmith.tasks.loop import fit
+from edgesmith.tasks.predict import predict
 from tests import tiny
-
-State = dict[str, torch.Tensor]
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data[Split]:
     folder = tmp_path_factory.mktemp("data")
     tiny.write_data(folder)
     return replace(tiny.data(folder), augment=Augment(shift=0.1, flip=True, brightness=0.1))
 
 
-def network(*, plain: bool = False) -> nn.Sequential:
-    """Normalisation and dropout hold what a checkpoint could forget; a `plain` one has neither."""
+def network() -> nn.Sequential:
+    """Without normalisation and dropout: the same in training and evaluation."""
     torch.manual_seed(7)
-    parts = [nn.Conv2d(3, 8, 3, stride=4), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1)]
-    parts += [nn.Flatten(), nn.Dropout(0.3), nn.Linear(8, 4)]
-    skipped = (nn.BatchNorm2d, nn.Dropout)
-    return nn.Sequential(*[part for part in parts if not (plain and isinstance(part, skipped))])
+    parts = [nn.Conv2d(3, 8, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1)]
+    return nn.Sequential(*parts, nn.Flatten(), nn.Linear(8, 4))
 
 
-def schedule(epochs: int = 3, **keys: object) -> Schedule:
+def schedule(epochs: int = 1, **keys: object) -> Schedule:
     return Schedule(epochs=epochs, batch=16, learning_rate=0.01, **keys)
-
-
-def trained(data: Data, folder: Path, rule: Schedule | None = None, **options: object) -> State:
-    """Weights of a fresh network after training; what torch would draw next starts at one place."""
-    net = network()
-    seed = options.pop("seed", 0)
-    fit(net, data, rule or schedule(), seed, folder / "c.pt", title="net", **options)
-    return net.state_dict()
-
-
-def equal(one: State, other: State) -> bool:
-    return all(torch.equal(one[key], other[key]) for key in one.keys() | other.keys())
-
-
-def kill_after(steps: int) -> Hooks:
-    """Stops the run in the middle of an epoch, as Ctrl-C does."""
-    left = iter(range(steps))
-
-    def after_step() -> None:
-        if next(left, None) is None:
-            raise KeyboardInterrupt
-
-    return Hooks(after_step=after_step)
-
-
-@pytest.mark.parametrize(
-    "rule",
-    [schedule(), schedule(ema=0.9), schedule(optimizer="sgd"), schedule(mixed_precision=True)],
-    ids=["adamw", "ema", "sgd", "mixed"],
-)
-def test_a_killed_run_goes_on_to_the_same_weights(
-    data: Data, tmp_path: Path, rule: Schedule
-) -> None:
-    whole = trained(data, tmp_path / "whole", rule)
-    batches = len(data.train) // rule.batch
-    for steps in (batches // 2, batches + 2, batches + 2):
-        with pytest.raises(KeyboardInterrupt):
-            trained(data, tmp_path / "parts", rule, hooks=kill_after(steps))
-
-    assert equal(trained(data, tmp_path / "parts", rule), whole)
-
-
-def test_a_finished_run_is_not_repeated(data: Data, tmp_path: Path) -> None:
-    first = trained(data, tmp_path)
-
-    assert equal(trained(data, tmp_path, hooks=kill_after(0)), first)
-
-
-def test_the_same_seed_gives_the_same_weights(data: Data, tmp_path: Path) -> None:
-    first = trained(data, tmp_path / "a")
-
-    assert equal(trained(data, tmp_path / "b"), first)
-    assert not equal(trained(data, tmp_path / "c", seed=1), first)
-
-
-def test_training_learns(data: Data, tmp_path: Path) -> None:
-    net = network()
-    history = fit(net, data, schedule(8), 0, tmp_path / "c.pt", title="net")
-
-    assert history.val_accuracy[history.best_epoch - 1] == max(history.val_accuracy) > 0.7
-
-
-def test_the_best_epoch_is_kept_and_not_the_last(data: Data, tmp_path: Path) -> None:
-    net = network()
-
-    def spoil_the_end(progress: float) -> None:
-        if progress > 0.75:
-            nn.init.zeros_(net[-1].weight)
-
-    history = fit(
-        net,
-        data,
-        schedule(8),
-        0,
-        tmp_path / "c.pt",
-        title="net",
-        hooks=Hooks(before_step=spoil_the_end),
-    )
-    logits = predict(net, data.val.images, data.spec)
-    accuracy = (logits.argmax(1) == data.val.labels).mean()
-
-    assert len(history.val_accuracy) == 8
-    assert history.best_epoch <= 6
-    assert accuracy == max(history.val_accuracy) > history.val_accuracy[-1]
-    assert not net.training
-
-
-def test_of_equally_good_epochs_the_last_is_kept(data: Data, tmp_path: Path) -> None:
-    net = network()
-
-    def blind(_: float) -> None:
-        nn.init.zeros_(net[-1].weight)
-        nn.init.zeros_(net[-1].bias)
-
-    hooks = Hooks(before_step=blind, after_step=lambda: blind(0))
-    history = fit(net, data, schedule(3), 0, tmp_path / "c.pt", title="net", hooks=hooks)
-
-    assert history.val_accuracy == [0.25] * 3
-    assert history.best_epoch == 3
-
-
-def test_no_epochs_leave_the_weights_alone(data: Data, tmp_path: Path) -> None:
-    net = network()
-    before = copy.deepcopy(net.state_dict())
-    history = fit(net, data, schedule(0), 0, tmp_path / "c.pt", title="net")
-
-    assert history.val_accuracy == []
-    assert equal(net.state_dict(), before)
-    assert not net.training
-
-
-def test_fewer_images_than_a_batch_still_train(data: Data, tmp_path: Path) -> None:
-    few = replace(data.train, images=data.train.images[:5], labels=data.train.labels[:5])
-
-    assert not equal(trained(replace(data, train=few), tmp_path), network().state_dict())
-
-
-def test_the_average_of_weights_lags_behind_them(data: Data, tmp_path: Path) -> None:
-    start = network().state_dict()["6.weight"]
-    plain = trained(data, tmp_path / "a", schedule())["6.weight"]
-    average = trained(data, tmp_path / "b", schedule(ema=0.99))["6.weight"]
-
-    assert 0 < (average - start).norm() < 0.5 * (plain - start).norm()
-
-
-def test_the_gradient_norm_is_clipped(data: Data, tmp_path: Path) -> None:
-    start = network().state_dict()["6.weight"]
-    rule = {"optimizer": "sgd", "weight_decay": 0.0}
-    free = trained(data, tmp_path / "a", schedule(**rule))["6.weight"]
-    held = trained(data, tmp_path / "b", schedule(clip_norm=1e-4, **rule))["6.weight"]
-
-    assert (held - start).norm() < 1e-3 < (free - start).norm()
-
-
-def test_the_rate_rises_then_falls_like_half_a_cosine() -> None:
-    rates = [_one_cycle(step / 1000, 0.2) for step in range(1001)]
-
-    assert rates[0] == pytest.approx(0.005, abs=1e-4)
-    assert rates[100] == pytest.approx(0.5, abs=5e-3)
-    assert max(rates) == rates[200] == 1.0
-    assert rates[600] == pytest.approx(0.5)
-    assert rates[1000] == pytest.approx(0)
-    assert rates[:201] == sorted(rates[:201])
-    assert rates[200:] == sorted(rates[200:], reverse=True)
 
 
 def test_soft_targets_are_weighed_as_written() -> None:
@@ -220,19 +70,21 @@ def test_soft_gradients_keep_their_size_at_any_temperature(temperature: float) -
 
 
 def moved(
-    data: Data, folder: Path, change: Callable[[Teacher], Teacher] = lambda teacher: teacher
+    data: Data[Split], folder: Path, change: Callable[[Teacher], Teacher] = lambda teacher: teacher
 ) -> float:
     """How far a plain student goes from its start when it is its own teacher, labels unseen."""
-    net = network(plain=True).eval()
+    net = network().eval()
     start = copy.deepcopy(net.state_dict())
     teacher = Teacher(copy.deepcopy(net), data.train.images, data.spec, temperature=2, alpha=0)
     rule = schedule(1, optimizer="sgd", weight_decay=0.0)
-    fit(net, data, rule, 0, folder / "c.pt", title="net", teacher=change(teacher))
+    fit(net, Classification(data, rule, 0, change(teacher)), rule, folder / "c.pt", title="net")
     return max((net.state_dict()[key] - start[key]).abs().max().item() for key in start)
 
 
 @pytest.mark.parametrize("augment", [Augment(), Augment(shift=0.2, flip=True, contrast=0.3)])
-def test_a_teacher_sees_what_its_student_sees(data: Data, tmp_path: Path, augment: Augment) -> None:
+def test_a_teacher_sees_what_its_student_sees(
+    data: Data[Split], tmp_path: Path, augment: Augment
+) -> None:
     data = replace(data, augment=augment)
 
     assert moved(data, tmp_path / "same") < 1e-6
@@ -246,11 +98,49 @@ def test_a_teacher_sees_what_its_student_sees(data: Data, tmp_path: Path, augmen
     )
 
 
-def test_a_teacher_stays_as_it_is(data: Data, tmp_path: Path) -> None:
-    teacher = network().eval()
+def test_a_teacher_stays_as_it_is(data: Data[Split], tmp_path: Path) -> None:
+    net = network()
+    teacher = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(3 * tiny.SIZE**2), nn.Dropout(0.3))
+    teacher.append(nn.Linear(3 * tiny.SIZE**2, 4)).eval()
     before = copy.deepcopy(teacher.state_dict())
+    start = copy.deepcopy(net.state_dict())
     guide = Teacher(teacher, data.train.images, data.spec, temperature=2, alpha=0.5)
-    trained(data, tmp_path, schedule(1), teacher=guide)
+    rule = schedule()
+    fit(net, Classification(data, rule, 0, guide), rule, tmp_path / "c.pt", title="net")
 
-    assert equal(teacher.state_dict(), before)
+    assert all(torch.equal(tensor, before[key]) for key, tensor in teacher.state_dict().items())
     assert not teacher.training
+    assert not torch.equal(net.state_dict()["0.weight"], start["0.weight"])
+
+
+def test_targets_that_stay_are_kept_in_full_precision(data: Data[Split]) -> None:
+    teacher = Teacher(network().eval(), data.train.images, data.spec, temperature=2, alpha=0)
+    still = replace(data, augment=Augment())
+    objective = Classification(still, schedule(mixed_precision=True), 0, teacher)
+    batch = next(objective.epoch(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        targets = objective._targets(batch, torch.device("cpu"))
+
+    expected = predict(teacher.net, data.train.images, data.spec)[batch.chosen]
+    assert batch.guide is None
+    assert np.array_equal(targets.numpy(), expected)
+
+
+def test_an_epoch_sees_each_image_once_and_depends_on_seed_and_number(data: Data[Split]) -> None:
+    def order(seed: int, number: int) -> list[int]:
+        batches = Classification(data, schedule(), seed).epoch(number)
+        return [int(place) for batch in batches for place in batch.chosen]
+
+    assert sorted(order(0, 0)) == list(range(len(data.train)))
+    assert order(0, 0) == order(0, 0)
+    assert order(0, 0) != order(0, 1) and order(0, 0) != order(1, 0)
+
+
+def test_the_measure_is_the_share_of_right_answers_on_val(data: Data[Split]) -> None:
+    net = network().eval()
+    nn.init.zeros_(net[-1].weight)
+    net[-1].bias.data = torch.tensor([0.0, 0.0, 1.0, 0.0])
+    few = replace(data, val=data.val.first(6))
+
+    assert list(few.val.labels) == [0, 1, 2, 3, 0, 1]
+    assert Classification(few, schedule(), 0).measure(net) == pytest.approx(1 / 6)

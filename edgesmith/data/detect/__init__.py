@@ -1,0 +1,1 @@
+"""Images with boxes: sources, splits, their stored form, augmentation."""

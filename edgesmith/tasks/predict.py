@@ -1,0 +1,45 @@
+"""What a torch network gives for images, in the form in which artifacts are compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgesmith.preprocess import Float32Array, Preprocess, UInt8Array, normalise
+
+
+@torch.no_grad()
+def predict(net: nn.Module, images: UInt8Array, spec: Preprocess, batch: int = 64) -> Float32Array:
+    """Output of `net`, in eval mode already, for (N, H, W, 3) uint8 images, as float32.
+
+    A classifier's are its logits (N, classes), a detector's its predictions (N, cells, 4 + classes)
+    as `pack` gives them.
+    """
+    parameter = next(net.parameters())
+    parts = []
+    for begin in range(0, len(images), batch):
+        inputs = as_input(normalise(images[begin : begin + batch], spec), parameter.device)
+        given = net(inputs.to(parameter.dtype))
+        whole = given if isinstance(given, torch.Tensor) else pack(given)
+        parts.append(whole.float().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def pack(maps: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Predictions (N, cells, 4 + classes) of a detector's maps: boxes and scores, level by level.
+
+    Cells of the finest level first, each level row by row.
+    """
+    levels = [
+        torch.cat((boxes, scores), 1).flatten(2).transpose(1, 2)
+        for boxes, scores in zip(maps[::2], maps[1::2], strict=True)
+    ]
+    return torch.cat(levels, 1)
+
+
+def as_input(images: Float32Array, device: torch.device) -> torch.Tensor:
+    """(N, 3, H, W) float32 on `device`, stored channels-last, as the networks' weights are."""
+    return torch.from_numpy(images).to(device).contiguous(memory_format=torch.channels_last)
