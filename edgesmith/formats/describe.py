@@ -22,29 +22,43 @@ _MAPS: tuple[tuple[Literal["boxes", "scores"], Literal["ltrb", "sigmoid"]], ...]
 
 
 class Card(Protocol):
-    """What exporters read of a variant's card, whatever its task.
-
-    `network` holds `input`, a Preprocess, and for detectors `head`.
-    """
+    """What exporters read of a variant's card, whatever its task."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Of the variant."""
+
     @property
-    def task(self) -> Literal["classify", "detect"]: ...
+    def task(self) -> Literal["classify", "detect"]:
+        """What it does."""
+
     @property
-    def model(self) -> str: ...
+    def model(self) -> str:
+        """The architecture's name in params.yaml."""
+
     @property
-    def network(self) -> Any: ...
+    def network(self) -> Any:
+        """Holds `input` and, of detectors, `head`."""
+
     @property
-    def labels(self) -> list[str]: ...
+    def labels(self) -> list[str]:
+        """Names of the classes, in the order of the network's."""
+
     @property
-    def precision(self) -> Precision: ...
+    def precision(self) -> Precision:
+        """Of the stored weights, and of the artifact."""
+
     @property
-    def parent(self) -> str | None: ...
+    def parent(self) -> str | None:
+        """The variant that it was made of."""
+
     @property
-    def params(self) -> int: ...
+    def params(self) -> int:
+        """How many parameters."""
+
     @property
-    def macs(self) -> int: ...
+    def macs(self) -> int:
+        """Multiplications of one image."""
 
 
 def output_names(card: Card) -> list[str]:

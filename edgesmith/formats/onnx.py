@@ -18,7 +18,7 @@ from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.silu import without_silu
 from edgesmith.contract import Description, Input
 from edgesmith.errors import ExportError
-from edgesmith.formats import qdq
+from edgesmith.formats import qdq, qdq_keys
 from edgesmith.formats.describe import Card, describe, output_names, outputs
 from edgesmith.params import Export
 from edgesmith.tasks import store
@@ -43,12 +43,12 @@ class Traced:
     variant: Path
     card: Card
     model: onnx.ModelProto
-    keys: qdq.Keys
+    keys: qdq_keys.Keys
     dynamic: bool
 
 
 def trace(variant: Path, settings: Export, *, dynamic: bool) -> Traced:
-    """The stored `variant` as a float graph; see `trace_network`. ModelError where it is damaged."""
+    """The stored `variant` as a float graph: `trace_network`. ModelError where it is damaged."""
     net, card = store.load_folded(variant)
     return trace_network(net, card, variant, settings, dynamic=dynamic)
 
@@ -67,7 +67,7 @@ def trace_network(
     wrapped = _HalfInside(net) if card.precision == "fp16" else net
     names = output_names(card)
     traced = _through_torch(wrapped.eval(), spec.height, spec.width, settings.opset, dynamic, names)
-    return Traced(variant, card, _simplify(traced), qdq.range_keys(traced), dynamic)
+    return Traced(variant, card, _simplify(traced), qdq_keys.range_keys(traced), dynamic)
 
 
 def write(traced: Traced, folder: Path, target: Target) -> Written:
@@ -97,7 +97,7 @@ def write(traced: Traced, folder: Path, target: Target) -> Written:
         results=outputs(card, batch=batch),
         tools=("torch", "onnx", "onnxscript", "onnxslim"),
     )
-    layers = qdq.layer_outputs(model, traced.keys) if card.precision in _INTEGER else {}
+    layers = qdq_keys.layer_outputs(model, traced.keys) if card.precision in _INTEGER else {}
     return Written(described, layers)
 
 

@@ -7,7 +7,6 @@ TensorRT (int8, zero points 0, float biases).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,66 +17,9 @@ from onnx import helper, numpy_helper
 
 from edgesmith.compress.quantize.ranges import Quantization, Range
 from edgesmith.errors import ExportError
-
-_WEIGHTED = {"Conv", "Gemm"}
-_FUSED = {"Relu", "Clip"}
-_OTHERS = {
-    "Add": "add",
-    "Mul": "mul",
-    "Concat": "concat",
-    "HardSwish": "hardswish",
-    "HardSigmoid": "hardsigmoid",
-    "Sigmoid": "sigmoid",
-}
-_PASS_THROUGH = {
-    "GlobalAveragePool",
-    "AveragePool",
-    "MaxPool",
-    "ReduceMean",
-    "Reshape",
-    "Flatten",
-    "Pad",
-    "Identity",
-    "Resize",
-    "Transpose",
-}
-# Attention: between these no value is rounded.
-_FLOAT = {"MatMul", "Softmax"}
-_SCOPES = "pkg.torch.onnx.name_scopes"
+from edgesmith.formats.qdq_keys import FLOAT, FUSED, OTHERS, PASS_THROUGH, WEIGHTED, Keys
 
 Scheme = Literal["affine", "symmetric"]
-Keys = dict[str, str]
-
-
-def range_keys(model: onnx.ModelProto) -> Keys:
-    """Range key of each operator's output, from the module paths that torch's exporter records.
-
-    The same keys that `compress.quantize.quantizer` gives the torch graph, for every operator that
-    may start a fused kernel. To be read before the graph is simplified and its metadata dropped.
-    """
-    keys: Keys = {model.graph.input[0].name: "input"}
-    taken: list[str] = []
-    # What computes shapes of a graph with a free batch.
-    sizes = {
-        value.name
-        for value in model.graph.value_info
-        if value.type.tensor_type.elem_type == onnx.TensorProto.INT64
-    }
-    for node in model.graph.node:
-        if node.op_type not in _WEIGHTED and node.op_type not in _OTHERS:
-            continue
-        if node.output[0] in sizes:
-            continue
-        scopes = next((p.value for p in node.metadata_props if p.key == _SCOPES), None)
-        if scopes is None:
-            continue
-        path = [part.strip(" '\"") for part in scopes.strip("[]").split(",")][-2]
-        key = path if node.op_type in _WEIGHTED else f"{path}/{_OTHERS[node.op_type]}"
-        number = sum(known == key or known.startswith(f"{key}#") for known in taken)
-        key = key if number == 0 else f"{key}#{number}"
-        taken.append(key)
-        keys[node.output[0]] = key
-    return keys
 
 
 def insert(
@@ -136,7 +78,7 @@ class _Inserter:
         ranges: dict[str, Range] = {}
         for value, key in self.keys.items():
             last = value
-            while (user := self._only_user(last)) is not None and user.op_type in _FUSED:
+            while (user := self._only_user(last)) is not None and user.op_type in FUSED:
                 last = user.output[0]
             if last in self.outputs:
                 continue
@@ -159,7 +101,7 @@ class _Inserter:
         """Whether all that computes with a value are layers that stay float."""
         users = self.users.get(value, [])
         for user in users:
-            if user.op_type in _PASS_THROUGH:
+            if user.op_type in PASS_THROUGH:
                 if not self._is_only_read_in_float(user.output[0]):
                     return False
             elif not self._computes_in_float(user):
@@ -167,7 +109,7 @@ class _Inserter:
         return bool(users) and value not in self.outputs
 
     def _computes_in_float(self, node: onnx.NodeProto) -> bool:
-        if node.op_type in _FLOAT or any(name in self.floats for name in node.input):
+        if node.op_type in FLOAT or any(name in self.floats for name in node.input):
             return True
         return self.keys.get(node.output[0]) in self.quantization.float_layers
 
@@ -175,22 +117,22 @@ class _Inserter:
         """Values that attention computes, and what pooling and reshaping make of them."""
         found: set[str] = set()
         for node in self.graph.node:
-            passes = node.op_type in _PASS_THROUGH and node.input[0] in found
-            if node.op_type in _FLOAT or passes:
+            passes = node.op_type in PASS_THROUGH and node.input[0] in found
+            if node.op_type in FLOAT or passes:
                 found.add(node.output[0])
         return found
 
     def _rewrite(self, node: onnx.NodeProto, ranges: dict[str, Range]) -> None:
-        known = _WEIGHTED | _FUSED | _PASS_THROUGH | _FLOAT | _OTHERS.keys()
+        known = WEIGHTED | FUSED | PASS_THROUGH | FLOAT | OTHERS.keys()
         if node.op_type not in known:
             raise ExportError(
                 f"node {node.name} ({node.op_type}): no rule to quantize it; "
                 "leave this variant unquantized or add a rule to formats/qdq.py"
             )
         layer = self.keys.get(node.output[0])
-        if node.op_type in _WEIGHTED and layer not in self.quantization.float_layers:
+        if node.op_type in WEIGHTED and layer not in self.quantization.float_layers:
             self._quantize_weights(node)
-        passed = self.quantized.get(node.input[0]) if node.op_type in _PASS_THROUGH else None
+        passed = self.quantized.get(node.input[0]) if node.op_type in PASS_THROUGH else None
         for index, name in enumerate(node.input):
             if name in self.quantized:
                 node.input[index] = self.quantized[name][0]
@@ -306,21 +248,3 @@ class _Inserter:
 
 def _transposed(gemm: onnx.NodeProto) -> bool:
     return any(a.name == "transB" and a.i == 1 for a in gemm.attribute)
-
-
-def layer_outputs(model: onnx.ModelProto, keys: Mapping[str, str]) -> dict[str, str]:
-    """Range key -> name of the value that holds the layer's dequantized output."""
-    present = {name for node in model.graph.node for name in node.output}
-    users: dict[str, list[onnx.NodeProto]] = {}
-    for node in model.graph.node:
-        for name in node.input:
-            users.setdefault(name, []).append(node)
-    found = {}
-    for value, key in keys.items():
-        last = value
-        while len(users.get(last, [])) == 1 and users[last][0].op_type in _FUSED:
-            last = users[last][0].output[0]
-        name = f"{last}_dequantized"
-        if name in present:
-            found[key] = name
-    return found

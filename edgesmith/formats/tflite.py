@@ -74,8 +74,8 @@ def write(
 
     INT8 takes every range from the variant's `quantization.json`, and that of the logits, which has
     none there because other formats leave them float, from the float network's logits on `images`
-    (N, H, W, 3) uint8 of the calibration split; a detector's maps are float. `interface` is the dtype of an INT8 file's input
-    and logits.
+    (N, H, W, 3) uint8 of the calibration split; a detector's maps stay float. `interface` is the
+    dtype of an INT8 file's input and logits.
     """
     card = converted.card
     graph = _named(converted)
@@ -184,9 +184,9 @@ def _refuse_slow(graph: Graph) -> None:
     moved = tflite_attention.layout_changes(graph)
     if moved:
         raise ExportError(
-            f"{graph.name}: {len(moved)} TRANSPOSE operators in the tflite graph outside of attention "
-            f"({moved[0]}): the converter did not carry the channel-last layout through; report "
-            "the model"
+            f"{graph.name}: {len(moved)} TRANSPOSE operators in the tflite graph outside of "
+            f"attention ({moved[0]}): the converter did not carry the channel-last layout "
+            "through; report the model"
         )
 
 

@@ -68,9 +68,10 @@ def render(
     """The float `graph`, which is changed, with int8 tensors but around `float_layers`.
 
     `logits` is the range of the output, for which `quantization` has none: integer kernels need
-    one. Without it, as for detectors, the layers of the outputs compute in float. With `interface` uint8 the input and the logits are the same levels shifted by 128. Every
-    tensor of a layer is named by its range key. Raises ExportError naming the layer that has no
-    range, scale or rule, or whose numbers the written file does not have.
+    one. Without it, as for detectors, the layers of the outputs compute in float. With `interface`
+    uint8 the input and the logits are the same levels shifted by 128. Every tensor of a layer is
+    named by its range key. Raises ExportError naming the layer that has no range, scale or rule, or
+    whose numbers the written file does not have.
     """
     keys = tflite_keys.range_keys(graph, state, quantization)
     ranges = dict(quantization.activations)

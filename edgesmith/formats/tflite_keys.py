@@ -40,9 +40,10 @@ Keys = dict[int, str]
 def range_keys(graph: Graph, state: Mapping[str, Array], quantization: Quantization) -> Keys:
     """Range key of every tensor that an operator writes, and of the input, by tensor index.
 
-    `state` holds the variant's parameters by name, (O, I, H, W) and (O, I). The layer of the logits
-    is listed too, under its path; so is what attention computes, under a name that is no key. Raises ExportError naming the layer that cannot be found, or the
-    operator that has no integer rule.
+    `state` holds the variant's parameters by name, (O, I, H, W) and (O, I). The layers of the
+    outputs are listed too, under their paths; so is what attention computes, under names that are
+    no keys. Raises ExportError naming the layer that cannot be found, or the operator that has no
+    integer rule.
     """
     waiting = [*quantization.weights, *quantization.float_layers]
     for layer in waiting:
