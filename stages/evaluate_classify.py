@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from edgesmith.data.classify.store import load_split
 from edgesmith.params import load_params
 from edgesmith.report import accuracy
+from edgesmith.report.classify.assess import assess
 from edgesmith.runtimes.session import load, predict
 from stages._run import main
 
@@ -21,7 +22,7 @@ def run(variant: str, format_name: str) -> None:
     session = load(artifact, params.runtime.threads, params.runtime.providers)
     folder = Path("data") / params.variants[variant].dataset
     split = load_split(folder, "test", session.contract.input.preprocess)
-    record = accuracy.assess(
+    record = assess(
         session.contract,
         predict(session, split.images),
         split.labels,

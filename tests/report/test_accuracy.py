@@ -7,10 +7,11 @@ from edgesmith import contract as contracts
 from edgesmith.errors import ContractError, ModelError
 from edgesmith.intervals import Bounds
 from edgesmith.report import accuracy
+from edgesmith.report.classify.assess import assess
 
 
 def _assess(artifact: Path, logits: np.ndarray, labels: np.ndarray, **references: np.ndarray):
-    return accuracy.assess(
+    return assess(
         contracts.read(artifact),
         logits,
         labels,

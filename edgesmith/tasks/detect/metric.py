@@ -6,9 +6,9 @@ from edgesmith.contract import Boxes
 from edgesmith.data.detect.store import Scenes
 from edgesmith.decode import Detections, detect
 from edgesmith.preprocess import Float32Array
-from edgesmith.report import matching
-from edgesmith.report.detection import CONFIDENT, SCORE_FLOOR, mean_average_precision
-from edgesmith.report.matching import Truth
+from edgesmith.report.detect import matching
+from edgesmith.report.detect.assess import CONFIDENT, SCORE_FLOOR, mean_average_precision
+from edgesmith.report.detect.matching import Truth
 
 
 def map50_95(outputs: Float32Array, split: Scenes, boxes: Boxes) -> float:

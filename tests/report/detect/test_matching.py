@@ -5,9 +5,9 @@ import pytest
 
 pytest.importorskip("faster_coco_eval", reason="needs the extra `build`")
 
-from edgesmith.report import matching
-from edgesmith.report.coco import summarise
-from edgesmith.report.matching import match
+from edgesmith.report.detect import matching
+from edgesmith.report.detect.coco import summarise
+from edgesmith.report.detect.matching import match
 from tests.report.scenes import LABELS, box, found, scenes, truth_of
 
 

@@ -15,10 +15,11 @@ from edgesmith.contract import Boxes, Description
 from edgesmith.decode import Detections, detect, strides
 from edgesmith.errors import DataError, ModelError
 from edgesmith.intervals import Bounds, Interval
-from edgesmith.report import accuracy, matching
+from edgesmith.report import accuracy
 from edgesmith.report.accuracy import Accuracy
-from edgesmith.report.coco import summarise
-from edgesmith.report.matching import Float32Array, Float64Array, Matches, Truth, match
+from edgesmith.report.detect import matching
+from edgesmith.report.detect.coco import summarise
+from edgesmith.report.detect.matching import Float32Array, Float64Array, Matches, Truth, match
 
 # Below this score a detection changes no average precision that anyone would deploy; Ultralytics'
 # own validation cuts there too.

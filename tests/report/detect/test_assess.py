@@ -12,10 +12,11 @@ from edgesmith import contract as contracts
 from edgesmith.decode import Detections
 from edgesmith.errors import DataError, ModelError
 from edgesmith.preprocess import normalise
-from edgesmith.report import accuracy, detection
+from edgesmith.report import accuracy
 from edgesmith.report.accuracy import Accuracy
-from edgesmith.report.detection_plot import pr_plot
-from edgesmith.report.matching import Truth
+from edgesmith.report.detect import assess as detection
+from edgesmith.report.detect.matching import Truth
+from edgesmith.report.detect.plot import pr_plot
 from edgesmith.runtimes import session as runtimes
 from tests.detector import SPEC, images, make_detector
 from tests.report.scenes import box, found, scenes, truth_of
