@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from edgesmith import files
+from edgesmith.data.detect.store import Scenes, load_scenes
+from edgesmith.data.index import read_index
 from edgesmith.data.scenes.generate import scene
-from edgesmith.data.scenes_store import Scenes, load_scenes
 from edgesmith.data.sources import prepare_dataset
-from edgesmith.data.store import read_index
 from edgesmith.errors import DataError
 from edgesmith.params import Dataset
 from edgesmith.preprocess import Preprocess
