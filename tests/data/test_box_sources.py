@@ -12,6 +12,8 @@ from edgesmith.data.scenes_store import Scenes, load_scenes
 from edgesmith.data.store import read_index
 
 from edgesmith import files
+from edgesmith.data.detect.store import Scenes, load_scenes
+from edgesmith.data.index import read_index
 from edgesmith.data.scenes.generate import scene
 from edgesmith.data.sources import prepare_dataset
 from edgesmith.errors import DataError

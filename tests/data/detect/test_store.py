@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edgesmith.data.scenes_store import AnnotatedImage, load_scenes, write_scenes
-from edgesmith.data.store import FILE, Sample, load_split, read_index, write_dataset
 
 from edgesmith import files
+from edgesmith.data.classify.store import Sample, load_split, write_dataset
+from edgesmith.data.detect.store import AnnotatedImage, load_scenes, write_scenes
+from edgesmith.data.index import FILE, read_index
 from edgesmith.errors import DataError
 from edgesmith.preprocess import Preprocess, decode_image, fit
 from tests.data.conftest import picture
