@@ -7,6 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: repro test fast-test smoke peers lint lock clean
 
 repro: .venv/ready
+	python scripts/repro.py
 	dvc repro
 	edgesmith compare
 
@@ -39,8 +40,9 @@ lint: .venv/ready
 
 # After a change of dependencies in pyproject.toml.
 lock:
-	uv pip compile --quiet pyproject.toml --extra build --extra dev --extra device-onnx --universal \
-	  --python-version 3.11 --generate-hashes --no-header -o requirements.lock
+	uv pip compile --quiet pyproject.toml --extra build --extra detect --extra dev --extra device-onnx \
+	  --overrides requirements.overrides --universal --python-version 3.11 --generate-hashes \
+	  --no-header -o requirements.lock
 
 clean:
 	rm -rf .venv tmp models artifacts data report benchmarks/peers/.envs benchmarks/peers/.work

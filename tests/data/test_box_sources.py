@@ -8,8 +8,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from edgesmith.data.scenes_store import Scenes, load_scenes
-from edgesmith.data.store import read_index
 
 from edgesmith import files
 from edgesmith.data.detect.store import Scenes, load_scenes

@@ -53,7 +53,7 @@ def learn(
 def simulated(
     work: Work, variant: QuantizeVariant, net: nn.Module
 ) -> tuple[GraphModule, list[str]]:
-    """The simulated graph of `net` without ranges, and the layers that `keep_float` leaves float."""
+    """The simulated graph of `net` without ranges, and what `keep_float` leaves float in it."""
     graph = simulate(net, work.data.spec, variant.scheme)
     where = f"params.yaml: variants.{work.name}.keep_float"
     kept = matching(variant.keep_float, read_weight_scales(graph), where)
