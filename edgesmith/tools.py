@@ -21,7 +21,7 @@ TOOLS: dict[str, tuple[str, ...]] = {
     # By task, beside the group of the step or the format: what its networks are built with and
     # how its artifacts are judged.
     "classify": ("torchvision", "timm"),
-    "detect": ("torchvision", "ultralytics"),
+    "detect": ("ultralytics",),
     "evaluate-classify": (*_READ_IMAGES, "safetensors"),
     "evaluate-detect": (*_READ_IMAGES, "safetensors", "faster-coco-eval"),
     "init": (*_NETWORKS, *_LITE),

@@ -12,7 +12,7 @@ from edgesmith.data.detect.store import load_scenes
 from edgesmith.params import load_params
 from edgesmith.report import accuracy
 from edgesmith.report.detect.assess import assess, decode_all
-from edgesmith.report.detect.matching import Truth
+from edgesmith.report.detect.metric import Truth
 from edgesmith.runtimes.session import load, predict
 from stages._run import main
 

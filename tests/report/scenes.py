@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgesmith.decode import Detections
-from edgesmith.report.detect.matching import Truth
+from edgesmith.report.detect.metric import Truth
 
 LABELS = ["red", "green", "blue"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
 from edgesmith.decode import Detections
-from edgesmith.report.detect.matching import Float32Array, Truth
+from edgesmith.report.detect.metric import Float32Array, Truth
 
 
 class Summary(NamedTuple):
