@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +19,7 @@ from edgesmith.params import Schedule
 from edgesmith.preprocess import Float32Array, normalise
 from edgesmith.tasks.detect.losses import LabelLoss, Labels, soft_loss
 from edgesmith.tasks.detect.metric import map50_95
-from edgesmith.tasks.detect.networks import Detector
+from edgesmith.tasks.fold import shown_whole
 from edgesmith.tasks.learning import Data, Teacher
 from edgesmith.tasks.loop import one_ahead
 from edgesmith.tasks.predict import as_input, predict
@@ -118,6 +119,5 @@ class Detection:
         """The teacher's maps, of as many heads as the student shows."""
         assert self.teacher is not None  # noqa: S101 - only asked with one
         net = self.teacher.net
-        if isinstance(net, Detector):
-            net.both = count > 6
-        return [level.float() for level in net(images)][:count]
+        with shown_whole(net) if count > 6 else nullcontext():
+            return [level.float() for level in net(images)]

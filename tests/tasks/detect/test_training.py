@@ -192,6 +192,8 @@ def test_a_teacher_shows_as_many_heads_as_its_student(data: Data[Scenes], heads:
     learned = [part for part in net.heads() if any(p.grad is not None for p in part.parameters())]
     assert len(learned) == 2 * heads
     assert all(p.grad is None for p in guide.parameters())
+    # As it was: what it deploys is measured after training.
+    assert len(guide(torch.from_numpy(batch.images))) == 6
 
 
 def test_labels_and_teacher_are_weighed_by_alpha(data: Data[Scenes]) -> None:
