@@ -38,12 +38,11 @@ CHAIN = {
     "distilled": variant("distill", "base", teacher="wide", schedule="one", alpha=0.5),
     "half": variant("cast", "base"),
     "ptq": variant("quantize", "base", **QUANTIZED),
-    "mixed": variant("quantize", "base", **QUANTIZED, keep_float=["*attn*"]),
     "qat": variant(
         "quantize", "base", method="qat", schedule="one", freeze_batch_norm=0, alpha=0.5
     ),
     "cut": variant("prune", "base", ratio=0.4, round_to=4, schedule="two"),
-    "cut-ptq": variant("quantize", "cut", **QUANTIZED),
+    "cut-mixed": variant("quantize", "cut", **QUANTIZED, keep_float=["*attn*"]),
 }
 TOLERANCE = {"max_abs_diff": 20.0, "min_sqnr_db": 12.0, "min_agreement": 0.6}
 TOLERANCES = {
@@ -63,7 +62,7 @@ def write_params(folder: Path, **changes: dict[str, Any]) -> Params:
         "datasets": {"blocks": {"source": "yolo", "path": "", "size": SIZE, "calibration": 8}},
         "models": {"net": model, "wide": {**model, "architecture": "yolo26s"}},
         "schedules": {
-            "full": {**schedule, "epochs": 8, "learning_rate": 0.005},
+            "full": {**schedule, "epochs": 7, "learning_rate": 0.005},
             "two": {**schedule, "epochs": 2},
             "one": {**schedule, "epochs": 1},
             "none": {**schedule, "epochs": 0},

@@ -1,4 +1,4 @@
-"""A detector through every step of the chain, to artifacts that are judged by their own runtimes."""
+"""A detector through every step of the chain, to artifacts judged by their own runtimes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_training_finds_objects_and_keeps_both_heads() -> None:
 
     assert value("base") > 0.2
     assert (card.task, card.precision, card.batch_norm_folded) == ("detect", "fp32", False)
-    assert len(card.trained["val_metric"]) == 8 and max(card.trained["val_metric"]) > 0.2
+    assert len(card.trained["val_metric"]) == 7 and max(card.trained["val_metric"]) > 0.2
     assert len(net.heads()) == 4
     # What is for training alone is not counted.
     assert card.params == sum(p.numel() for p in net.deployed_parameters())
@@ -92,21 +92,21 @@ def test_a_stored_network_gives_the_stored_predictions(name: str) -> None:
 
 
 @pytest.mark.usefixtures("chain")
-@pytest.mark.parametrize("name", ["ptq", "mixed", "qat", "cut-ptq"])
-def test_stored_ranges_and_weights_give_the_stored_predictions(name: str) -> None:
+@pytest.mark.parametrize(("name", "precision"), [("ptq", "int8"), ("cut-mixed", "mixed")])
+def test_stored_ranges_and_weights_give_the_stored_predictions(name: str, precision: str) -> None:
     net, card = network(name)
     found = ranges.read(Path("models") / name)
     graph = simulate(net, SPEC, found.scheme, found.float_layers)
     give_ranges(graph, found.activations)
     test = tiny_scenes.load(Path(), "test")
 
-    assert (card.precision, card.batch_norm_folded) == ("mixed" if name == "mixed" else "int8", 1)
+    assert (card.precision, card.batch_norm_folded) == (precision, 1)
     assert len(net.heads()) == 2
     np.testing.assert_allclose(predict(graph, test.images, SPEC), stored(name)["self"], atol=1e-3)
 
 
 @pytest.mark.usefixtures("chain")
-@pytest.mark.parametrize("name", ["base", "cut", "cut-ptq"])
+@pytest.mark.parametrize("name", ["base", "cut", "cut-mixed"])
 def test_folding_takes_the_other_head_and_changes_no_prediction(name: str) -> None:
     net, _ = network(name)
     folded, card = store.load_folded(Path("models") / name)
@@ -122,7 +122,7 @@ def test_folding_takes_the_other_head_and_changes_no_prediction(name: str) -> No
 
 @pytest.mark.usefixtures("chain")
 def test_references_are_of_the_variant_its_parent_and_its_baseline() -> None:
-    base, cut, quantized = (stored(name) for name in ("base", "cut", "cut-ptq"))
+    base, cut, quantized = (stored(name) for name in ("base", "cut", "cut-mixed"))
 
     assert set(base) == {"self", "baseline"}
     assert set(quantized) == {"self", "parent", "baseline"}
@@ -184,7 +184,7 @@ def test_integers_cost_little() -> None:
 
 @pytest.mark.usefixtures("chain")
 def test_attention_kept_float_has_no_ranges() -> None:
-    found, all_layers = (ranges.read(Path("models") / name) for name in ("mixed", "ptq"))
+    found, all_layers = (ranges.read(Path("models") / name) for name in ("cut-mixed", "ptq"))
     attention = [key for key in all_layers.weights if ".attn." in key]
 
     assert len(attention) == 5 and sorted(found.float_layers) == sorted(attention)
@@ -224,8 +224,6 @@ def test_what_is_damaged_does_not_pass_the_gate(
     shutil.copytree(chain / "models/base", tmp_path / "models/base")
     shutil.copy(chain / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    tiny.run("export_ncnn", "base")
-    shutil.rmtree("artifacts")
     path = Path("models/base/weights.safetensors")
     state = safetensors.torch.load_file(path)
     state["scores.0.2.bias"] += 1
@@ -233,8 +231,7 @@ def test_what_is_damaged_does_not_pass_the_gate(
 
     with pytest.raises(ParityError) as caught:
         tiny.run("export_ncnn", "base")
-    assert (
-        "artifacts/base/ncnn differs from models/base on 12 images: max_abs_diff is 1, above"
-        in str(caught.value)
-    )
+    message = str(caught.value)
+    assert message.startswith("artifacts/base/ncnn differs from models/base on 12 images: ")
+    assert "max_abs_diff is 1, above 0.01" in message
     assert not Path("artifacts/base/ncnn").exists()

@@ -15,6 +15,7 @@ from torch import nn
 from edgesmith.contract import Boxes
 from edgesmith.data.detect import augment
 from edgesmith.data.detect.store import Scenes
+from edgesmith.errors import ModelError
 from edgesmith.params import Schedule
 from edgesmith.preprocess import Float32Array, normalise
 from edgesmith.tasks.detect.losses import LabelLoss, Labels, soft_loss
@@ -120,4 +121,10 @@ class Detection:
         assert self.teacher is not None  # noqa: S101 - only asked with one
         net = self.teacher.net
         with shown_whole(net) if count > 6 else nullcontext():
-            return [level.float() for level in net(images)]
+            maps = [level.float() for level in net(images)]
+        if len(maps) < count:
+            raise ModelError(
+                "a detector that trains both of its heads needs a teacher that has both, and this "
+                "one was cast or quantized; name its parent as `teacher` in params.yaml"
+            )
+        return maps
