@@ -14,7 +14,8 @@ import typer
 from edgesmith.errors import ContractError, DataError
 
 if TYPE_CHECKING:
-    from edgesmith.contract import Boxes, Description
+    from edgesmith.boxes import Boxes
+    from edgesmith.contract import Description
     from edgesmith.decode import Detections, Prediction
     from edgesmith.preprocess import UInt8Array
     from edgesmith.runtimes.session import Session

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edgesmith.contract import Boxes, Description, Output
+from edgesmith.boxes import Boxes
+from edgesmith.contract import Description, Output
 from edgesmith.errors import ContractError, ModelError
 from edgesmith.preprocess import letterbox_geometry
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edgesmith.contract import Boxes, Description
+from edgesmith.boxes import Boxes
+from edgesmith.contract import Description
 from edgesmith.decode import Detections, detect, strides
 from edgesmith.errors import DataError, ModelError
 from edgesmith.intervals import Bounds, Interval

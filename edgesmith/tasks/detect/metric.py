@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgesmith.contract import Boxes
+from edgesmith.boxes import Boxes
 from edgesmith.data.detect.store import Scenes
 from edgesmith.decode import Detections, detect
 from edgesmith.preprocess import Float32Array
