@@ -192,7 +192,7 @@ def test_tflite_computes_all_but_attention_and_the_maps_in_integers(integers: Gr
     assert floats.pop("DEQUANTIZE") == 6 + 4
     assert floats.pop("RESHAPE") == 2
     assert floats == {
-        **{"BATCH_MATMUL": 1, "SOFTMAX": 1, "FULLY_CONNECTED": 1, "ADD": 1},
+        **{"BATCH_MATMUL": 1, "SOFTMAX": 1, "FULLY_CONNECTED": 1, "TRANSPOSE": 1, "ADD": 1},
         "CONV_2D": 6,
     }
 
