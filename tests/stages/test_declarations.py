@@ -43,6 +43,8 @@ CARRIED = {
     "edgesmith/data/scenes/__main__.py": "prepare: the generator's folder is the dataset's path",
     "edgesmith/data/signs/__main__.py": "prepare: the generator's folder is the dataset's path",
 }
+# What a template names for one task because another task reads its own: templates have no conditions.
+TEMPLATED = {"edgesmith/decode/classify.py": "training of detectors decodes boxes"}
 
 
 class Stage(NamedTuple):
@@ -183,7 +185,8 @@ def test_no_module_is_declared_that_a_stage_does_not_import(stage: Stage) -> Non
     code = [dep for dep in stage.deps if dep.startswith(("edgesmith", "stages"))]
     for dep in code:
         assert (ROOT / dep).exists(), f"dvc.yaml: {stage.name}: there is no {dep}"
-        assert any(_holds(dep, path) for path in read), f"dvc.yaml: {stage.name}: {dep} is not read"
+        used = dep in TEMPLATED or any(_holds(dep, path) for path in read)
+        assert used, f"dvc.yaml: {stage.name}: {dep} is not read"
     present = {
         str(path.relative_to(ROOT))
         for dep in code

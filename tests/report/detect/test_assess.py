@@ -9,15 +9,15 @@ import pytest
 pytest.importorskip("faster_coco_eval", reason="needs the extra `build`")
 
 from edgesmith import contract as contracts
-from edgesmith.decode import Detections
+from edgesmith.decode.detect import Detections
 from edgesmith.errors import DataError, ModelError
 from edgesmith.preprocess import normalise
 from edgesmith.report import accuracy
 from edgesmith.report.accuracy import Accuracy
 from edgesmith.report.detect import assess as detection
-from edgesmith.report.detect.matching import Truth
 from edgesmith.report.detect.plot import pr_plot
 from edgesmith.runtimes import session as runtimes
+from edgesmith.scoring.detect import Truth
 from tests.detector import SPEC, images, make_detector
 from tests.report.scenes import box, found, scenes, truth_of
 
