@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
@@ -36,6 +37,7 @@ def place(figure: Figure, axes: Axes, labels: Iterable[Label]) -> None:
             color=name.colour,
             arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6},
         )
+        label.set_path_effects([withStroke(linewidth=2, foreground="white")])
         size = Text.get_window_extent(label)  # an annotation's own includes its arrow
         left = x + 16 if x + 16 + size.width < frame.x1 else x - 16 - size.width
         box = Bbox.from_bounds(left, y - size.height / 2, size.width, size.height)
