@@ -43,7 +43,7 @@ CARRIED = {
     "edgesmith/data/scenes/__main__.py": "prepare: the generator's folder is the dataset's path",
     "edgesmith/data/signs/__main__.py": "prepare: the generator's folder is the dataset's path",
 }
-# What a template names for one task because another task reads its own: templates have no conditions.
+# What a template names for one task because another reads its own; templates have no conditions.
 TEMPLATED = {"edgesmith/decode/classify.py": "training of detectors decodes boxes"}
 
 
