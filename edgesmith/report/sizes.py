@@ -79,10 +79,10 @@ def markdown(found: Mapping[str, Sequence[Line]], params: Params) -> str:
     lines = ["", "## Input sizes", ""]
     lines += [
         "A network keeps its weights and its ranges at every size and was trained at its own alone "
-        "([what that means](../docs/sizes.md)); `metrics/sizes.png` draws the table. The latency of a row is "
-        "from a run in turns with the baseline at the baseline's own size, so that rows of "
-        "different sizes also differ by what the machine did in between; end-to-end is from an "
-        "encoded camera image to boxes.",
+        "([what that means](../docs/sizes.md)); `metrics/sizes.png` draws the table. The latency "
+        "of a row is from a run in turns with the baseline at the baseline's own size, so that "
+        "rows of different sizes also differ by what the machine did in between; end-to-end is "
+        "from an encoded camera image to boxes.",
     ]
     for baseline, members in found.items():
         images = max(point.cell.accuracy.images for line in members for point in line.points)
