@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from edgesmith.tasks.classify.fold import conv_norm_pairs, fold_batch_norm
 from torch import nn
 from torch.fx import GraphModule
 from ultralytics.nn.tasks import DetectionModel
@@ -21,6 +20,7 @@ from edgesmith.compress.quantize.graph import calibrate, read_ranges, read_weigh
 from edgesmith.compress.quantize.mixed import input_keys, matching
 from edgesmith.preprocess import Float32Array, Preprocess, UInt8Array
 from edgesmith.tasks.detect.networks import Detector, Head
+from edgesmith.tasks.fold import conv_norm_pairs, fold_batch_norm
 
 SIZE = 64
 LABELS = ["cat", "dog"]
