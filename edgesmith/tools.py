@@ -30,6 +30,7 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "prune": (*_NETWORKS, "torch-pruning"),
     "quantize": (*_NETWORKS, "torchao"),
     "cast": _NETWORKS,
+    "resize": (*_NETWORKS, "torchao"),
     "export-onnx": (
         *(*_NETWORKS, "torchao"),
         *("onnx", "onnx-ir", "onnxscript", "onnxslim", "onnxruntime"),

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib
 from matplotlib.figure import Figure
-from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 
 from edgesmith.report.accuracy import METRICS
 from edgesmith.report.cells import Cell
 from edgesmith.report.compare import families
+from edgesmith.report.labels import Label, place
 
 
 def strategies_png(cells: Sequence[Cell]) -> bytes:
@@ -42,7 +41,7 @@ def strategies_png(cells: Sequence[Cell]) -> bytes:
         for axes in grid[-1]:
             axes.set_xlabel("latency p50, ms (batch 1)")
         for axes, shown in panels:
-            _name(figure, axes, shown)
+            place(figure, axes, map(_label, shown))
         if not measured:
             grid[0, 0].text(0.5, 0.5, "nothing was measured on this machine", ha="center")
         stream = io.BytesIO()
@@ -75,29 +74,6 @@ def _scatter(axes: matplotlib.axes.Axes, cells: Sequence[Cell], label: str, colo
     axes.scatter(latency, value, s=area, color=colour, alpha=0.6, label=label)
 
 
-def _name(figure: Figure, axes: matplotlib.axes.Axes, cells: Sequence[Cell]) -> None:
-    """Names beside the points, moved up where two would cover each other."""
-    figure.draw_without_rendering()  # the layout decides where the points are
-    frame = axes.get_window_extent()
-    taken: list[Bbox] = []
-    for cell in sorted(cells, key=lambda cell: cell.accuracy.value):
-        if cell.bench is None:
-            continue
-        point = (cell.bench.latency_ms.p50, 100 * cell.accuracy.value)
-        x, y = axes.transData.transform(point)
-        label = axes.annotate(
-            cell.variant,
-            point,
-            xytext=(0, 0),
-            textcoords="figure pixels",
-            fontsize=7,
-            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6},
-        )
-        size = Text.get_window_extent(label)  # an annotation's own includes its arrow
-        left = x + 16 if x + 16 + size.width < frame.x1 else x - 16 - size.width
-        box = Bbox.from_bounds(left, y - size.height / 2, size.width, size.height)
-        for other in sorted(taken, key=lambda other: other.y0):
-            if box.overlaps(other):
-                box = Bbox.from_bounds(left, other.y1 + 1, size.width, size.height)
-        taken.append(box)
-        label.set_position((box.x0, box.y0))
+def _label(cell: Cell) -> Label:
+    assert cell.bench  # noqa: S101 - what was not measured has no place in the plot
+    return Label(cell.bench.latency_ms.p50, 100 * cell.accuracy.value, cell.variant)
