@@ -1,4 +1,4 @@
-"""Our detectors beside Ultralytics' exports of the same weights: `python -m benchmarks.peers.detect`.
+"""Our detectors beside Ultralytics' exports of them: `python -m benchmarks.peers.detect`.
 
 Ultralytics (AGPL-3.0) is called here and never on a device.
 """

@@ -71,6 +71,7 @@ def suppress(output: torch.Tensor, contract: Description, rule: Rule) -> torch.T
         spec = contract.input.preprocess
         sizes = torch.tensor([spec.width, spec.height, spec.width, spec.height])
         output = torch.cat([output[:4] * sizes[:, None], output[4:]])
+    kept: torch.Tensor
     (kept,) = nms.non_max_suppression(
         output[None],
         conf_thres=rule.score,

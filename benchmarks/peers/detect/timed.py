@@ -12,6 +12,7 @@ from benchmarks.peers.detect.outputs import in_image, predicting
 from edgesmith.bench import timing
 from edgesmith.errors import ContractError
 from edgesmith.preprocess import decode_image, fit
+from edgesmith.runtimes.session import Session
 from edgesmith.runtimes.tensors import network_input
 
 
@@ -25,7 +26,7 @@ class Timed:
     def __init__(self, folder: Path, threads: int, providers: Sequence[str], frame: bytes) -> None:
         """Load the export; torch, which its NMS runs on, takes as many threads."""
         torch.set_num_threads(threads)
-        loaded: list[artifact.Session] = []
+        loaded: list[Session] = []
         self.load_ms = timing.time_once(
             lambda: loaded.append(artifact.load(folder, threads, tuple(providers)))
         )
