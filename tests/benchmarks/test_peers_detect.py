@@ -213,6 +213,9 @@ def test_an_export_stands_beside_ours_of_its_precision(rows: list[Row]) -> None:
     assert integer.difference.value == pytest.approx(integer.map50_95 - ptq.map50_95, abs=2e-6)
     assert integer.difference.ci95.low < integer.difference.value < 0
     assert plain.difference.value == 0 and plain.difference.ci95.high == 0
+    # What integers cost is seen against the float network of the same maker.
+    assert base.loss is None and plain.loss is None and ptq.loss == ptq.difference
+    assert integer.loss is not None and integer.loss.value < integer.difference.value
     # The same slowing in each round leaves ratios exact, however the rounds differ.
     assert [row.infer.ratio for row in rows] == [None, 0.5, 1.5, 1.25]
     assert [row.end_to_end.p50_ms for row in rows] == [9.6, 4.8, 7.2, 12.0]

@@ -119,6 +119,7 @@ def rows(candidates: Sequence[Candidate], split: Scenes, times: Sequence[Timing]
         other = None if against is None else places[against]
         described = candidate.description
         own = sampled[number]
+        float_one = _float_of(candidate, candidates)
         yield Row.model_validate(
             {
                 "name": candidate.name,
@@ -131,6 +132,7 @@ def rows(candidates: Sequence[Candidate], split: Scenes, times: Sequence[Timing]
                 "map50_95_ci95": Bounds.of(_interval(own.samples), 6),
                 "map50": round(own.map50, 6),
                 "difference": None if other is None else own.less(sampled[other]),
+                "loss": None if float_one is None else own.less(sampled[places[float_one]]),
                 "size_bytes": sum(file.size_bytes for file in described.files.values()),
                 "versions": described.tools,
                 **{
@@ -154,6 +156,19 @@ def _against(candidate: Candidate, candidates: Sequence[Candidate]) -> str | Non
         and (other.description.precision == "fp32") == (candidate.description.precision == "fp32")
     ]
     return (alike or [candidates[0].name])[0]
+
+
+def _float_of(candidate: Candidate, candidates: Sequence[Candidate]) -> str | None:
+    """The float network that an integer one was made of: same maker, same head."""
+    if candidate.description.precision == "fp32":
+        return None
+    alike = [
+        other.name
+        for other in candidates
+        if other.description.precision == "fp32"
+        and (other.kind, other.head) == (candidate.kind, candidate.head)
+    ]
+    return alike[0] if alike else None
 
 
 class _Sampled:

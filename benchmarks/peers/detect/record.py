@@ -44,7 +44,8 @@ class Row(_Part):
     """One network, measured.
 
     `against` is what differences and ratios refer to: of an export ours of the same precision, of
-    ours our float one, which itself refers to nothing.
+    ours our float one, which itself refers to nothing. `loss` is what integers cost: the difference
+    to the float network of the same maker with the same head.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Row(_Part):
     map50_95_ci95: Bounds
     map50: float = Field(ge=0, le=1)
     difference: Difference | None = None
+    loss: Difference | None = None
     size_bytes: int
     infer: Latency
     end_to_end: Latency
