@@ -22,14 +22,15 @@ TOOLS: dict[str, tuple[str, ...]] = {
     # how its artifacts are judged.
     "classify": ("torchvision", "timm"),
     "detect": ("ultralytics",),
-    "evaluate-classify": (*_READ_IMAGES, "safetensors"),
-    "evaluate-detect": (*_READ_IMAGES, "safetensors", "faster-coco-eval"),
+    "evaluate-classify": (*_READ_IMAGES, "safetensors", "matplotlib"),
+    "evaluate-detect": (*_READ_IMAGES, "safetensors", "faster-coco-eval", "matplotlib"),
     "init": (*_NETWORKS, *_LITE),
     "train": _NETWORKS,
     "distill": _NETWORKS,
     "prune": (*_NETWORKS, "torch-pruning"),
     "quantize": (*_NETWORKS, "torchao"),
     "cast": _NETWORKS,
+    "resize": (*_NETWORKS, "torchao"),
     "export-onnx": (
         *(*_NETWORKS, "torchao"),
         *("onnx", "onnx-ir", "onnxscript", "onnxslim", "onnxruntime"),

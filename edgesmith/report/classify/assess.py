@@ -16,14 +16,13 @@ from edgesmith.intervals import Bounds
 from edgesmith.report.accuracy import (
     Accuracy,
     Float32Array,
-    agreement,
     complete,
     paired_difference,
     refuse_broken,
     sqnr_db,
     wilson_interval,
 )
-from edgesmith.report.classify.metric import top1
+from edgesmith.scoring.classify import agreement
 
 
 def assess(
@@ -62,10 +61,11 @@ def assess(
         record["sqnr_db"] = round(sqnr_db(logits, references["parent"]), 3)
     if "self" in references:
         record["agreement_vs_self"] = round(agreement(logits, references["self"]), 6)
-        record["value_of_self"] = round(top1(references["self"], labels), 6)
+        own = references["self"].argmax(axis=1) == labels
+        record["value_of_self"] = round(float(np.mean(own)), 6)
     record |= {
         "metric": "top1",
-        "value": round(top1(logits, labels), 6),
+        "value": round(float(np.mean(right)), 6),
         "value_ci95": Bounds.of(wilson_interval(int(right.sum()), len(right)), 6),
         "images": len(right),
     }

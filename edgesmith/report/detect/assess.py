@@ -11,15 +11,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edgesmith.contract import Boxes, Description
-from edgesmith.decode import Detections, detect, strides
+from edgesmith.boxes import Boxes
+from edgesmith.contract import Description
+from edgesmith.decode.detect import Detections, detect, strides
 from edgesmith.errors import DataError, ModelError
 from edgesmith.intervals import Bounds, Interval
 from edgesmith.report import accuracy
 from edgesmith.report.accuracy import Accuracy
-from edgesmith.report.detect import metric
 from edgesmith.report.detect.coco import summarise
-from edgesmith.report.detect.metric import (
+from edgesmith.scoring import detect as scoring
+from edgesmith.scoring.detect import (
     CONFIDENT,
     SCORE_FLOOR,
     Float32Array,
@@ -98,7 +99,7 @@ def assess(
         record["delta_ci95"] = Bounds.of(_interval(own.samples - baseline.samples), 6)
     for name in ("parent", "self"):
         if name in references:
-            shared = metric.agreement(detections, references[name], CONFIDENT)
+            shared = scoring.agreement(detections, references[name], CONFIDENT)
             record[f"agreement_vs_{name}"] = round(shared, 6)
     if "self" in references:
         matches = match(references["self"], truth, len(contract.labels))
@@ -116,12 +117,12 @@ class _Sampled:
     ) -> None:
         matches = match(detections, truth, classes)
         self.value = _mean(matches)
-        weights = metric.resample(len(truth), _SAMPLES, _SEED)
-        self.samples: Float64Array = metric.average_precision(matches, weights).mean(axis=1)
+        weights = scoring.resample(len(truth), _SAMPLES, _SEED)
+        self.samples: Float64Array = scoring.average_precision(matches, weights).mean(axis=1)
 
 
 def _mean(matches: Matches) -> float:
-    return float(metric.average_precision(matches).mean())
+    return float(scoring.average_precision(matches).mean())
 
 
 def _interval(samples: Float64Array) -> Interval:

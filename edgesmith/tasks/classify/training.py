@@ -16,7 +16,7 @@ from edgesmith.data.classify import augment
 from edgesmith.data.classify.store import Split
 from edgesmith.params import Augment, Schedule
 from edgesmith.preprocess import Float32Array, normalise
-from edgesmith.report.classify.metric import top1
+from edgesmith.scoring.classify import top1
 from edgesmith.tasks.learning import Data, Teacher
 from edgesmith.tasks.loop import one_ahead
 from edgesmith.tasks.predict import as_input, predict

@@ -1,6 +1,4 @@
-"""The metric of detectors, while they train, at the gate and of an artifact (numpy only).
-
-Which detections find an object, and the average precision that follows.
+"""Which detections find an object, and the average precision that follows (numpy only).
 
 The rules are COCO's: ten thresholds of overlap, the best 100 detections of a class per image,
 precision interpolated at 101 recalls. Matching is done once; a resampled set of images then only
@@ -16,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edgesmith.decode import Detections
+from edgesmith.decode.detect import Detections
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
