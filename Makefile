@@ -1,10 +1,11 @@
 # make repro   set up, run the pipeline, print the comparison
 # make test    set up, lint, check types, run all tests
 # make peers   our INT8 beside other quantizers' of the same weights -> docs/peers.md
+# make peers-detect   our detectors beside Ultralytics' exports -> docs/peers-detect.md
 # make smoke   the same graph in a temporary copy, tiny: minutes instead of a quarter of an hour
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-.PHONY: repro test fast-test smoke peers lint lock clean
+.PHONY: repro test fast-test smoke peers peers-detect lint lock clean
 
 repro: .venv/ready
 	python scripts/repro.py
@@ -23,6 +24,9 @@ smoke: .venv/ready
 
 peers: .venv/ready
 	python -m benchmarks.peers
+
+peers-detect: .venv/ready
+	python -m benchmarks.peers.detect
 
 lint: .venv/ready
 	ruff check .

@@ -49,14 +49,19 @@ _HEAD = [
 def network(head: Head = "one-to-one") -> Detector:
     """Untrained, in train mode, with batch statistics and biases of its own; both heads."""
     torch.manual_seed(0)
-    layers = {"backbone": _BACKBONE, "head": _HEAD}
-    config = {"nc": len(LABELS), "end2end": True, "reg_max": 1, **layers}
-    net = Detector(DetectionModel(config, nc=len(LABELS), verbose=False), head)
+    net = Detector(plain(), head)
     lively(net)
     return net
 
 
-def lively(net: Detector) -> None:
+def plain(classes: int = len(LABELS)) -> DetectionModel:
+    """The network as Ultralytics builds it, with freshly drawn weights (torch's RNG)."""
+    layers = {"backbone": _BACKBONE, "head": _HEAD}
+    config = {"nc": classes, "end2end": True, "reg_max": 1, **layers}
+    return DetectionModel(config, nc=classes, verbose=False)
+
+
+def lively(net: nn.Module) -> None:
     """Give an untrained network batch statistics that fit its values, and biases."""
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -10,6 +10,8 @@ from torch import nn
 
 from edgesmith.preprocess import Float32Array, Preprocess, UInt8Array, normalise
 
+# A classifier's logits, or the maps of a detector.
+Output = torch.Tensor | Sequence[torch.Tensor]
 # Of one batch. 64 images of 640 x 640 took YOLO26n to 5.1 GB, as many as these hold to 1.7.
 _PIXELS = 64 * 224 * 224
 
@@ -29,10 +31,15 @@ def predict(net: nn.Module, images: UInt8Array, spec: Preprocess, batch: int = 6
     parts = []
     for begin in range(0, len(images), batch):
         inputs = as_input(normalise(images[begin : begin + batch], spec), parameter.device)
-        given = net(inputs.to(parameter.dtype))
-        whole = given if isinstance(given, torch.Tensor) else pack(given)
-        parts.append(whole.float().cpu().numpy())
+        parts.append(as_array(net(inputs.to(parameter.dtype))))
     return np.concatenate(parts)
+
+
+def as_array(given: Output) -> Float32Array:
+    """What a network gave, as `predict` describes it."""
+    whole = given if isinstance(given, torch.Tensor) else pack(given)
+    result: Float32Array = whole.float().cpu().numpy()
+    return result
 
 
 def pack(maps: Sequence[torch.Tensor]) -> torch.Tensor:
