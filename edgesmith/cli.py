@@ -135,7 +135,7 @@ def compare(
     from edgesmith.device import fingerprint
     from edgesmith.params import load_params
     from edgesmith.report import compare as report
-    from edgesmith.report import runtimes
+    from edgesmith.report import runtimes, sizes
     from edgesmith.report.cells import read_cells
 
     params = load_params(folder / "params.yaml")
@@ -147,6 +147,8 @@ def compare(
     for baseline, members in report.families(cells).items():
         rows = report.table_rows(members)
         _print_table(f"against {baseline}", report.headers(members), rows)
+    for baseline, lines in sizes.find(cells, params).items():
+        _print_table(f"sizes of {baseline}", sizes.HEADERS, sizes.table_rows(lines))
     compared = runtimes.read_runtimes(params.runtimes, folder / "metrics", device)
     for key, bench in compared.items():
         if bench.fingerprint == device.fingerprint_id:

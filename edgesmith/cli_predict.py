@@ -14,8 +14,10 @@ import typer
 from edgesmith.errors import ContractError, DataError
 
 if TYPE_CHECKING:
-    from edgesmith.contract import Boxes, Description
-    from edgesmith.decode import Detections, Prediction
+    from edgesmith.boxes import Boxes
+    from edgesmith.contract import Description
+    from edgesmith.decode.classify import Prediction
+    from edgesmith.decode.detect import Detections
     from edgesmith.preprocess import UInt8Array
     from edgesmith.runtimes.session import Session
 
@@ -79,7 +81,7 @@ _Result = tuple[str, list[dict[str, Any]], list[str]]
 
 
 def _classify(session: Session, images: Sequence[Path]) -> Iterator[_Result]:
-    from edgesmith.decode import top_k
+    from edgesmith.decode.classify import top_k
 
     for path in images:
         _, logits = _run(session, path)
@@ -91,7 +93,7 @@ def _classify(session: Session, images: Sequence[Path]) -> Iterator[_Result]:
 def _detect(
     session: Session, images: Sequence[Path], boxes: Boxes, targets: dict[Path, Path]
 ) -> Iterator[_Result]:
-    from edgesmith.decode import objects
+    from edgesmith.decode.detect import objects
 
     contract = session.contract
     for path in images:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgesmith import files
+from edgesmith.boxes import Boxes
 from edgesmith.errors import ContractError
 from edgesmith.preprocess import Preprocess
 
@@ -59,19 +60,6 @@ class Output(_Part):
     decode: Literal["softmax", "ltrb", "sigmoid", "none"]
     stride: int | None = Field(default=None, gt=0)
     quantization: Quantization | None = None
-
-
-class Boxes(_Part):
-    """How a detector's maps become boxes.
-
-    A `one-to-one` head gives each object once; a `one-to-many` one several times, and all but the
-    best of a class that overlap it by more than `iou_threshold` are dropped (NMS).
-    """
-
-    head: Literal["one-to-one", "one-to-many"]
-    score_threshold: float = Field(default=0.25, ge=0, le=1)
-    iou_threshold: float = Field(default=0.7, ge=0, le=1)
-    max_detections: int = Field(default=300, gt=0)
 
 
 class File(_Part):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from edgesmith.decode import Detections
+from edgesmith.decode.detect import Detections
 from edgesmith.preprocess import UInt8Array
 
 Colour = tuple[int, int, int]

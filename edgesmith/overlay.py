@@ -64,8 +64,16 @@ def _own(mapping: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     if not isinstance(mapping, CommentedMap) or mapping.yaml_anchor() is None:
         return mapping
     mine = copy.deepcopy(mapping)
-    mine.yaml_set_anchor(None)
+    _drop_anchors(mine)
     return mine
+
+
+def _drop_anchors(mapping: CommentedMap) -> None:
+    """Take away the names of a copy and of all in it, which are the original's."""
+    mapping.yaml_set_anchor(None)
+    for value in mapping.values():
+        if isinstance(value, CommentedMap):
+            _drop_anchors(value)
 
 
 def _read(yaml: YAML, path: Path) -> MutableMapping[str, Any]:

@@ -21,15 +21,16 @@ TOOLS: dict[str, tuple[str, ...]] = {
     # By task, beside the group of the step or the format: what its networks are built with and
     # how its artifacts are judged.
     "classify": ("torchvision", "timm"),
-    "detect": ("torchvision", "ultralytics"),
-    "evaluate-classify": (*_READ_IMAGES, "safetensors"),
-    "evaluate-detect": (*_READ_IMAGES, "safetensors", "faster-coco-eval"),
+    "detect": ("ultralytics",),
+    "evaluate-classify": (*_READ_IMAGES, "safetensors", "matplotlib"),
+    "evaluate-detect": (*_READ_IMAGES, "safetensors", "faster-coco-eval", "matplotlib"),
     "init": (*_NETWORKS, *_LITE),
     "train": _NETWORKS,
     "distill": _NETWORKS,
     "prune": (*_NETWORKS, "torch-pruning"),
     "quantize": (*_NETWORKS, "torchao"),
     "cast": _NETWORKS,
+    "resize": (*_NETWORKS, "torchao"),
     "export-onnx": (
         *(*_NETWORKS, "torchao"),
         *("onnx", "onnx-ir", "onnxscript", "onnxslim", "onnxruntime"),

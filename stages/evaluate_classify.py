@@ -1,13 +1,14 @@
 """Accuracy of an artifact on the test split.
 
 artifacts/<variant>/<format>, data, models/<variant>/reference.safetensors
--> metrics/accuracy/<variant>.<format>.json
+-> metrics/accuracy/<variant>.<format>.json; of ONNX also the confusions, metrics/plots/…png
 """
 
 from pathlib import Path
 
 from safetensors.numpy import load_file
 
+from edgesmith import files
 from edgesmith.data.classify.store import load_split
 from edgesmith.params import load_params
 from edgesmith.report import accuracy
@@ -22,9 +23,10 @@ def run(variant: str, format_name: str) -> None:
     session = load(artifact, params.runtime.threads, params.runtime.providers)
     folder = Path("data") / params.variants[variant].dataset
     split = load_split(folder, "test", session.contract.input.preprocess)
+    logits = predict(session, split.images)
     record = assess(
         session.contract,
-        predict(session, split.images),
+        logits,
         split.labels,
         load_file(Path("models") / variant / "reference.safetensors"),
         runtime=session.engine,
@@ -32,6 +34,13 @@ def run(variant: str, format_name: str) -> None:
         threads=session.threads,
     )
     accuracy.write(record, Path(f"metrics/accuracy/{variant}.{format_name}.json"))
+    if format_name == "onnx":
+        # matplotlib takes as long to import as other formats are evaluated in.
+        from edgesmith.report.classify.plot import confusion_png  # noqa: PLC0415
+
+        labels, title = session.contract.labels, f"{variant}, ONNX"
+        picture = confusion_png(logits, split.labels, labels, title)
+        files.write_bytes(Path(f"metrics/plots/{variant}.onnx.png"), picture)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from edgesmith import contract as contracts
 from edgesmith.contract import Boxes, Output
-from edgesmith.decode import detect, objects, strides, top_k
+from edgesmith.decode.classify import top_k
+from edgesmith.decode.detect import detect, objects, strides
 from edgesmith.errors import ContractError, ModelError
 
 SINGLE = Boxes(head="one-to-one")

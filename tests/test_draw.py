@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgesmith.decode import Detections
+from edgesmith.decode.detect import Detections
 from edgesmith.draw import colour, draw
 
 

@@ -70,6 +70,19 @@ def test_alias_of_one_section_is_not_changed_through_another(params: Path) -> No
     assert merged.tolerances.detect.int8.min_sqnr_db == 1
 
 
+def test_names_within_a_changed_alias_stay_unique(params: Path) -> None:
+    # `ncnn: *both` stands for a mapping that holds `&base`.
+    _apply(params, "formats: {ncnn: {qat: {task: classify, dataset: signs, baseline: base}}}\n")
+    merged = load_params(params)
+    assert [list(cells) for _, cells in merged.formats] == [
+        ["base", "ptq"],
+        ["base", "ptq", "qat"],
+        ["base", "ptq"],
+    ]
+    _apply(params, "formats: {ncnn: {qat: null}}\n")
+    assert load_params(params).formats.ncnn.keys() == {"base", "ptq"}
+
+
 def test_invalid_result_changes_nothing_and_names_overlay_and_key(params: Path) -> None:
     with pytest.raises(ParamsError, match=r"overlay\.yaml: merged into .*\n.*runtime\.threads"):
         _apply(params, "runtime: {threads: 0}\n")

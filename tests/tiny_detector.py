@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from edgesmith.tasks.classify.fold import conv_norm_pairs, fold_batch_norm
 from torch import nn
 from torch.fx import GraphModule
 from ultralytics.nn.tasks import DetectionModel
@@ -21,6 +20,7 @@ from edgesmith.compress.quantize.graph import calibrate, read_ranges, read_weigh
 from edgesmith.compress.quantize.mixed import input_keys, matching
 from edgesmith.preprocess import Float32Array, Preprocess, UInt8Array
 from edgesmith.tasks.detect.networks import Detector, Head
+from edgesmith.tasks.fold import conv_norm_pairs, fold_batch_norm
 
 SIZE = 64
 LABELS = ["cat", "dog"]
@@ -49,14 +49,19 @@ _HEAD = [
 def network(head: Head = "one-to-one") -> Detector:
     """Untrained, in train mode, with batch statistics and biases of its own; both heads."""
     torch.manual_seed(0)
-    layers = {"backbone": _BACKBONE, "head": _HEAD}
-    config = {"nc": len(LABELS), "end2end": True, "reg_max": 1, **layers}
-    net = Detector(DetectionModel(config, nc=len(LABELS), verbose=False), head)
+    net = Detector(plain(), head)
     lively(net)
     return net
 
 
-def lively(net: Detector) -> None:
+def plain(classes: int = len(LABELS)) -> DetectionModel:
+    """The network as Ultralytics builds it, with freshly drawn weights (torch's RNG)."""
+    layers = {"backbone": _BACKBONE, "head": _HEAD}
+    config = {"nc": classes, "end2end": True, "reg_max": 1, **layers}
+    return DetectionModel(config, nc=classes, verbose=False)
+
+
+def lively(net: nn.Module) -> None:
     """Give an untrained network batch statistics that fit its values, and biases."""
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -25,8 +25,9 @@ from edgesmith.errors import EdgesmithError
 from edgesmith.formats import parity
 from edgesmith.intervals import Bounds
 from edgesmith.params import Tolerance
-from edgesmith.report.accuracy import agreement, paired_difference, sqnr_db, wilson_interval
+from edgesmith.report.accuracy import paired_difference, sqnr_db, wilson_interval
 from edgesmith.runtimes import session as runtimes
+from edgesmith.scoring.classify import agreement
 
 Float32Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]

@@ -9,7 +9,8 @@ import numpy as np
 
 from edgesmith import contract as contracts
 from edgesmith.bench import timing
-from edgesmith.decode import objects, top_k
+from edgesmith.decode.classify import top_k
+from edgesmith.decode.detect import objects
 from edgesmith.preprocess import decode_image, fit
 from edgesmith.runtimes import session as runtimes
 from edgesmith.runtimes.tensors import network_input

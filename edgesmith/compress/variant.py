@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ import edgesmith.tasks
 from edgesmith import files
 from edgesmith.data.index import read_index
 from edgesmith.errors import DataError, ModelError, ParamsError
-from edgesmith.params import Augment, Params, Schedule, Variant
+from edgesmith.params import Augment, Params, ResizeVariant, Schedule, Variant
 from edgesmith.preprocess import Float32Array, Preprocess
 from edgesmith.tasks import store
 from edgesmith.tasks.count import count
@@ -34,7 +35,7 @@ CHECKPOINTS = Path("tmp/checkpoints")
 
 @dataclass(frozen=True)
 class Work:
-    """A variant in the making: its parameters, its parent's network and its data."""
+    """A variant in the making: its parameters, its parent's network, its own input and data."""
 
     name: str
     params: Params
@@ -42,8 +43,18 @@ class Work:
     task: Task
     net: nn.Module
     parent: store.Card
-    data: Data[Any]
+    spec: Preprocess
     device: torch.device
+
+    @cached_property
+    def data(self) -> Data[Any]:
+        """What it is trained and validated on, decoded on first use: not every step trains."""
+        return Data(
+            train=self.split("train"),
+            val=self.split("val"),
+            spec=self.spec,
+            augment=self.params.datasets[self.variant.dataset].augment,
+        )
 
     @property
     def schedule(self) -> Schedule:
@@ -67,8 +78,7 @@ class Work:
 
     def split(self, name: str, spec: Preprocess | None = None) -> Images:
         """A split of the variant's dataset, fitted for its own network or as `spec` says."""
-        spec = spec or self.data.spec
-        return self.task.load_split(DATA / self.variant.dataset, name, spec)
+        return self.task.load_split(DATA / self.variant.dataset, name, spec or self.spec)
 
     def metric(self, outputs: Float32Array, split: Images) -> float:
         """The task's metric in [0, 1] of outputs for a split."""
@@ -139,13 +149,13 @@ class Work:
         `simulated` is the graph whose outputs artifacts have to reproduce, where that is not `net`
         itself (quantized variants).
         """
-        spec = self.data.spec
+        spec = self.spec
         params, macs = count(net, spec.height, spec.width)
         card = store.Card(
             name=self.name,
             task=self.parent.task,
             model=self.parent.model,
-            network=self.parent.network,
+            network=self.parent.network.model_copy(update={"input": spec}),
             labels=self.parent.labels,
             layers=store.layers_of(net),
             batch_norm_folded=batch_norm_folded,
@@ -168,9 +178,13 @@ class Work:
         shutil.rmtree(CHECKPOINTS / self.name, ignore_errors=True)
 
     def _references(self, outputs: Float32Array) -> dict[str, Float32Array]:
-        """Outputs of this variant, of its parent and of the baseline of its chain."""
+        """Outputs of this variant, of its parent and of the baseline of its chain.
+
+        Without those from above where they are of another input size: their maps have other cells.
+        """
         result = {"self": outputs}
-        above = store.load_reference(MODELS / self.variant.parent)
+        resized = self.spec != self.parent.network.input
+        above = {} if resized else store.load_reference(MODELS / self.variant.parent)
         if self.variant.baseline == self.name:
             result["baseline"] = outputs
         elif "baseline" in above and self._inherits_baseline():
@@ -202,14 +216,9 @@ def begin(name: str, params: Params) -> Work:
             "use the dataset of the parent's model"
         )
     spec = parent.network.input
-    task = task_of(parent.task)
-    data = Data(
-        train=task.load_split(folder, "train", spec),
-        val=task.load_split(folder, "val", spec),
-        spec=spec,
-        augment=params.datasets[variant.dataset].augment,
-    )
-    return Work(name, params, variant, task, net.to(device), parent, data, device)
+    if isinstance(variant, ResizeVariant):
+        spec = spec.model_copy(update={"height": variant.size, "width": variant.size})
+    return Work(name, params, variant, task_of(parent.task), net.to(device), parent, spec, device)
 
 
 def no_images(dataset: str, split: str) -> DataError:

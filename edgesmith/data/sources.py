@@ -12,14 +12,14 @@ from tqdm import tqdm
 
 from edgesmith.data.cifar import batches, has_batches
 from edgesmith.data.classify.store import Sample, write_dataset
-from edgesmith.data.detect.annotated import AnnotatedSource
-from edgesmith.data.detect.coco import coco_instances
-from edgesmith.data.detect.splits import split_annotated
 from edgesmith.data.detect.store import AnnotatedImage, write_scenes
-from edgesmith.data.detect.voc import voc_layout
-from edgesmith.data.detect.yolo import yolo_layout
 from edgesmith.data.folders import image_folder, synset_folder
 from edgesmith.data.index import DatasetIndex
+from edgesmith.data.labels.annotated import AnnotatedSource
+from edgesmith.data.labels.coco import coco_instances
+from edgesmith.data.labels.splits import split_annotated
+from edgesmith.data.labels.voc import voc_layout
+from edgesmith.data.labels.yolo import yolo_layout
 from edgesmith.data.png import encode_png
 from edgesmith.data.scenes import plates
 from edgesmith.data.scenes.generate import scene

@@ -9,7 +9,8 @@ from typing import Any, Literal, Protocol
 
 from edgesmith import contract as contracts
 from edgesmith import files
-from edgesmith.contract import Boxes, Description, Input, Output, Precision
+from edgesmith.boxes import Boxes
+from edgesmith.contract import Description, Input, Output, Precision
 from edgesmith.errors import ExportError
 
 # Levels of a detector, in pixels of the input per cell, in the order of its maps.

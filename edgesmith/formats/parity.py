@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from edgesmith.contract import Boxes, Parity
+from edgesmith.boxes import Boxes
+from edgesmith.contract import Parity
 from edgesmith.errors import ParityError
 from edgesmith.params import Task, Tolerance
 from edgesmith.report.accuracy import sqnr_db

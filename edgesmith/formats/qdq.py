@@ -190,6 +190,11 @@ class _Inserter:
         shape = (-1,) + (1,) * (weight.ndim - 1)
         integers = np.clip(np.rint(weight / scales.reshape(shape)), -127, 127).astype(np.int8)
         source = node.input[0]
+        if source not in self.quantized:
+            raise ExportError(
+                f"layer {layer}: quantization.json has no range for what it reads ({source}); "
+                "rebuild the variant: `dvc repro`"
+            )
         # ONNX Runtime's Conv compares zero points that it is given with 0 in every run; its integer
         # Gemm is only chosen where they are there.
         affine = self.scheme == "affine"

@@ -148,6 +148,7 @@ def _named(converted: Converted) -> Graph:
             name = names[int(entry.name.decode().rpartition("_")[2])].encode()
             entry.name = graph.tensor(int(entry.tensorIndex)).name = name
     tflite_attention.drop_round_trips(graph)
+    tflite_attention.add_channels_last(graph)
     return graph
 
 

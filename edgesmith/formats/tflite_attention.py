@@ -82,3 +82,51 @@ def drop_round_trips(graph: Graph) -> None:
             if order == sorted(order) and not kept:
                 same[int(operator.outputs[0])] = int(first.inputs[0])
     graph.operators[:] = [op for op in graph.operators if int(op.outputs[0]) not in same]
+
+
+def add_channels_last(graph: Graph) -> None:
+    """Let attention's sums read and give channels last: one TRANSPOSE instead of two.
+
+    The converter adds a map that it transposed to a value of attention, and transposes the sum
+    back; transposed back is the value here, before it is added.
+    """
+    made_by = {int(operator.outputs[0]): operator for operator in graph.operators}
+    readers: dict[int, list[Any]] = {}
+    for operator in graph.operators:
+        for index in operator.inputs:
+            readers.setdefault(int(index), []).append(operator)
+    moved: dict[int, Any] = {}
+    for operator in graph.operators:
+        following = readers.get(int(operator.outputs[0]), [])
+        if graph.kind(operator) != "ADD" or [graph.kind(op) for op in following] != ["TRANSPOSE"]:
+            continue
+        (back,) = following
+        for position in (0, 1):
+            there = made_by.get(int(operator.inputs[position]))
+            if there is None or graph.kind(there) != "TRANSPOSE":
+                continue
+            orders = [graph.constant(int(each.inputs[1])) for each in (there, back)]
+            if orders[0] is None or orders[1] is None:
+                continue
+            if orders[0][orders[1]].tolist() != list(range(len(orders[1]))):
+                continue
+            other = int(operator.inputs[1 - position])
+            shape = [graph.shape(other)[axis] for axis in orders[1]]
+            operator.outputs[0] = int(back.outputs[0])
+            value = graph.add_tensor(f"{graph.tensor_name(other)}+moved", "float32", shape)
+            back.inputs[0], back.outputs[0] = other, value
+            operator.inputs[position] = int(there.inputs[0])
+            operator.inputs[1 - position] = value
+            moved[id(operator)] = back
+            break
+    late = {id(back) for back in moved.values()}
+    result: list[Any] = []
+    for operator in graph.operators:
+        if id(operator) in moved:
+            result.append(moved[id(operator)])
+        if id(operator) not in late:
+            result.append(operator)
+    read = {int(index) for operator in result for index in operator.inputs} | set(graph.outputs)
+    graph.operators[:] = [
+        op for op in result if graph.kind(op) != "TRANSPOSE" or int(op.outputs[0]) in read
+    ]

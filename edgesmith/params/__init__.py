@@ -33,6 +33,7 @@ from edgesmith.params.variants import (
     DistillVariant,
     PruneVariant,
     QuantizeVariant,
+    ResizeVariant,
     TrainVariant,
     Variant,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "Params",
     "PruneVariant",
     "QuantizeVariant",
+    "ResizeVariant",
     "Runtime",
     "RuntimePair",
     "Schedule",

@@ -81,7 +81,17 @@ class CastVariant(_Variant):
     precision: Literal["fp16"] = "fp16"
 
 
+class ResizeVariant(_Variant):
+    """The parent with a square input of `size` pixels: same weights, precision and ranges.
+
+    Detectors alone; their coarsest map has a cell for every 32 pixels.
+    """
+
+    step: Literal["resize"]
+    size: int = Field(gt=0, multiple_of=32)
+
+
 Variant = Annotated[
-    TrainVariant | DistillVariant | PruneVariant | QuantizeVariant | CastVariant,
+    TrainVariant | DistillVariant | PruneVariant | QuantizeVariant | CastVariant | ResizeVariant,
     Field(discriminator="step"),
 ]

@@ -21,7 +21,7 @@ from edgesmith.params.measuring import (
 )
 from edgesmith.params.networks import Model, Schedule
 from edgesmith.params.section import Section
-from edgesmith.params.variants import Variant
+from edgesmith.params.variants import ResizeVariant, Variant
 
 
 class Params(Section):
@@ -63,6 +63,7 @@ class Params(Section):
             _known(f"{where}.schedule", variant.schedule, self.schedules)
         for name in self.variants:
             self._fits_its_task(name)
+            self._can_be_resized(name)
         for name, pair in self.runtimes.items():
             self._fits_a_pair(f"runtimes.{name}", pair)
         for format_name, cells in self.formats:
@@ -72,12 +73,21 @@ class Params(Section):
         _known("active.variant", self.active.variant, self.variants)
         return self
 
+    def input_size(self, name: str) -> tuple[int, int]:
+        """(height, width) in pixels that a model or variant takes."""
+        while (variant := self.variants.get(name)) is not None:
+            if isinstance(variant, ResizeVariant):
+                return variant.size, variant.size
+            name = variant.parent
+        source = self.models[name].input
+        return source.height, source.width
+
     def _is_quantized(self, where: str, name: str, entry: Sensitivity) -> None:
         _known(where, name, self.variants)
         variant = self.variants[name]
-        if variant.step != "quantize":
+        if (step := self._made_by(name)) != "quantize":
             raise ValueError(
-                f"{where}: the step of {name} is {variant.step}; only variants of the step "
+                f"{where}: the step of {name} is {step}; only variants of the step "
                 "quantize have layers to round"
             )
         for key in ("task", "dataset"):
@@ -86,14 +96,20 @@ class Params(Section):
     def _fits_a_pair(self, where: str, pair: RuntimePair) -> None:
         _known(f"{where}.fp32", pair.fp32, self.variants)
         _known(f"{where}.int8", pair.int8, self.variants)
-        if (step := self.variants[pair.fp32].step) in {"quantize", "cast"}:
+        if (step := self._made_by(pair.fp32)) in {"quantize", "cast"}:
             raise ValueError(
                 f"{where}.fp32 is {pair.fp32}, whose step is {step}; name a variant in single "
                 "precision, such as the chain's baseline"
             )
-        if (step := self.variants[pair.int8].step) != "quantize":
+        if (step := self._made_by(pair.int8)) != "quantize":
             raise ValueError(
                 f"{where}.int8 is {pair.int8}, whose step is {step}; name one of the step quantize"
+            )
+        fp32, int8 = ("{} x {}".format(*self.input_size(key)) for key in (pair.fp32, pair.int8))
+        if fp32 != int8:
+            raise ValueError(
+                f"{where}: {pair.fp32} takes {fp32} pixels, but {pair.int8} {int8}, and smaller "
+                "images are faster in any runtime; name two variants of one size"
             )
         for name in (pair.fp32, pair.int8):
             for format_name, cells in self.formats:
@@ -124,6 +140,28 @@ class Params(Section):
                 raise ValueError(
                     f"variants.{name}.task is {variant.task}, but {where} is for the task {task}"
                 )
+
+    def _can_be_resized(self, name: str) -> None:
+        variant = self.variants[name]
+        if not isinstance(variant, ResizeVariant):
+            return
+        if variant.task != "detect":
+            raise ValueError(
+                f"variants.{name}.step is resize, which is for detectors: a classifier pools its "
+                "whole map into one answer and knows objects in the size that it was trained with; "
+                "give its model another `input` and train it"
+            )
+        if self.input_size(variant.parent) == (variant.size, variant.size):
+            raise ValueError(
+                f"variants.{name}.size is {variant.size}, which {variant.parent} takes already; "
+                "give another multiple of 32, or remove the variant"
+            )
+
+    def _made_by(self, name: str) -> str:
+        """The step that gave the variant its weights and ranges: resizing leaves both alone."""
+        while (variant := self.variants[name]).step == "resize" and variant.parent in self.variants:
+            name = variant.parent
+        return variant.step
 
     def _model_of(self, name: str) -> str:
         """The model that the variant's chain ends at."""

@@ -149,11 +149,6 @@ def unpaired_difference(
     return difference, Interval(low, high)
 
 
-def agreement(logits: Float32Array, reference: Float32Array) -> float:
-    """Share of images for which both name the same class."""
-    return float(np.mean(logits.argmax(axis=1) == reference.argmax(axis=1)))
-
-
 def sqnr_db(logits: Float32Array, reference: Float32Array) -> float:
     """Power of the reference over the power of the difference, in decibels; at most 200.
 

@@ -135,6 +135,6 @@ def retraining(params: Params, variant: str) -> bool:
 def _trains(params: Params, variant: Variant) -> bool:
     if isinstance(variant, QuantizeVariant):
         return variant.method == "qat"
-    if variant.step == "cast":
+    if variant.step in {"cast", "resize"}:
         return False
     return params.schedules[variant.schedule].epochs > 0

@@ -139,8 +139,8 @@ def notes(cells: Sequence[Cell], device: Device) -> list[str]:
         lines += _method(benches)
     if any(cell.change and not cell.change.paired for cell in cells):
         lines.append(
-            "- † not paired: this chain starts from other weights, so the interval is that of two "
-            "independent shares and wider than need be."
+            "- † not paired: this chain starts from other weights or takes images of another size, "
+            "so the interval is that of two independent shares and wider than need be."
         )
     noisy = [f"`{cell.name}`" for cell in cells if cell.bench and cell.bench.noisy]
     if noisy:

@@ -3,51 +3,65 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 from matplotlib.figure import Figure
-from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 
 from edgesmith.report.accuracy import METRICS
 from edgesmith.report.cells import Cell
 from edgesmith.report.compare import families
+from edgesmith.report.labels import Label, place
 
 
 def strategies_png(cells: Sequence[Cell]) -> bytes:
     """PNG of accuracy (with its 95 % interval) over p50 latency; areas follow file sizes.
 
-    One panel per format. Only cells measured on this machine have a place on the latency axis. The
-    same cells give the same bytes.
+    A row per format and a column per metric. Only cells measured on this machine have a place on
+    the latency axis. The same cells give the same bytes.
     """
     measured = [cell for cell in cells if cell.bench]
-    panels = sorted({cell.format for cell in measured}, key=lambda name: (name != "onnx", name))
-    rows = max(1, len(panels))
+    formats = sorted({cell.format for cell in measured}, key=lambda name: (name != "onnx", name))
+    metrics = [name for name in METRICS if any(c.accuracy.metric == name for c in measured)]
+    rows, columns = max(1, len(formats)), max(1, len(metrics))
     with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9}):
-        figure = Figure(figsize=(9, 1 + 4.5 * rows), dpi=110, layout="constrained")
-        # One scale for all: what is faster in another format lies farther left.
-        grid = figure.subplots(rows, squeeze=False, sharex=True, sharey=True)[:, 0]
-        grid[0].set_title("Accuracy and latency; area: file size")
-        grid[-1].set_xlabel("latency p50, ms (batch 1)")
+        figure = Figure(figsize=(9 * columns, 1 + 4.5 * rows), dpi=110, layout="constrained")
+        # One scale for a metric: what is faster in another format lies farther left.
+        grid = figure.subplots(rows, columns, squeeze=False, sharex="col", sharey="col")
+        figure.suptitle("Accuracy and latency; area: file size")
         colours = {name: f"C{number}" for number, name in enumerate(families(measured))}
-        for axes, panel in zip(grid, panels, strict=False):
-            shown = {METRICS[cell.accuracy.metric] for cell in measured if cell.format == panel}
-            metric = " or ".join(sorted(shown, reverse=True))
-            axes.set_ylabel(f"{panel}: {metric}, % (bar: 95 % interval)")
-            axes.grid(alpha=0.3)
-            for baseline, members in families([c for c in measured if c.format == panel]).items():
-                _scatter(axes, members, baseline, colours[baseline])
-            axes.margins(x=0.25, y=0.12)
-            axes.legend(loc="lower right", title="baseline")
-        for axes, panel in zip(grid, panels, strict=False):
-            _name(figure, axes, [cell for cell in measured if cell.format == panel])
+        panels = [
+            (grid[row, column], [c for c in measured if (c.format, c.accuracy.metric) == pair])
+            for column, metric in enumerate(metrics)
+            for row, name in enumerate(formats)
+            if (pair := (name, metric))
+        ]
+        for axes, shown in panels:
+            _draw(axes, shown, colours)
+        for axes in grid[-1]:
+            axes.set_xlabel("latency p50, ms (batch 1)")
+        for axes, shown in panels:
+            place(figure, axes, map(_label, shown))
         if not measured:
-            grid[0].text(0.5, 0.5, "nothing was measured on this machine", ha="center")
+            grid[0, 0].text(0.5, 0.5, "nothing was measured on this machine", ha="center")
         stream = io.BytesIO()
         # Without a fixed value matplotlib writes its version, and the file differs between hosts.
         figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()
+
+
+def _draw(axes: matplotlib.axes.Axes, cells: Sequence[Cell], colours: Mapping[str, str]) -> None:
+    """One panel; without frame where its format has no cell of its metric."""
+    if not cells:
+        axes.set_axis_off()
+        return
+    metric = METRICS[cells[0].accuracy.metric]
+    axes.set_ylabel(f"{cells[0].format}: {metric}, % (bar: 95 % interval)")
+    axes.grid(alpha=0.3)
+    for baseline, members in families(cells).items():
+        _scatter(axes, members, baseline, colours[baseline])
+    axes.margins(x=0.25, y=0.12)
+    axes.legend(loc="lower right", title="baseline")
 
 
 def _scatter(axes: matplotlib.axes.Axes, cells: Sequence[Cell], label: str, colour: str) -> None:
@@ -60,29 +74,6 @@ def _scatter(axes: matplotlib.axes.Axes, cells: Sequence[Cell], label: str, colo
     axes.scatter(latency, value, s=area, color=colour, alpha=0.6, label=label)
 
 
-def _name(figure: Figure, axes: matplotlib.axes.Axes, cells: Sequence[Cell]) -> None:
-    """Names beside the points, moved up where two would cover each other."""
-    figure.draw_without_rendering()  # the layout decides where the points are
-    frame = axes.get_window_extent()
-    taken: list[Bbox] = []
-    for cell in sorted(cells, key=lambda cell: cell.accuracy.value):
-        if cell.bench is None:
-            continue
-        point = (cell.bench.latency_ms.p50, 100 * cell.accuracy.value)
-        x, y = axes.transData.transform(point)
-        label = axes.annotate(
-            cell.variant,
-            point,
-            xytext=(0, 0),
-            textcoords="figure pixels",
-            fontsize=7,
-            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6},
-        )
-        size = Text.get_window_extent(label)  # an annotation's own includes its arrow
-        left = x + 16 if x + 16 + size.width < frame.x1 else x - 16 - size.width
-        box = Bbox.from_bounds(left, y - size.height / 2, size.width, size.height)
-        for other in sorted(taken, key=lambda other: other.y0):
-            if box.overlaps(other):
-                box = Bbox.from_bounds(left, other.y1 + 1, size.width, size.height)
-        taken.append(box)
-        label.set_position((box.x0, box.y0))
+def _label(cell: Cell) -> Label:
+    assert cell.bench  # noqa: S101 - what was not measured has no place in the plot
+    return Label(cell.bench.latency_ms.p50, 100 * cell.accuracy.value, cell.variant)

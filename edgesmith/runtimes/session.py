@@ -47,8 +47,8 @@ class Session(Protocol):
         """What the network says of (N, 3, height, width) float32 from `network_input`.
 
         A classifier's (N, classes) float32 logits; a detector's (N, cells, 4 + classes) float32
-        predictions as `edgesmith.decode.detect` reads them. Any N: a network of fixed batch is
-        called as often as needed. Layout, dtype and quantization of the network's own tensors are
+        predictions as `decode.detect.detect` reads them. Any N: a network of fixed batch is called
+        as often as needed. Layout, dtype and quantization of the network's own tensors are
         the session's affair.
         """
         ...

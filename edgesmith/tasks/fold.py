@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -81,21 +83,31 @@ def conv_norm_pairs(net: nn.Module, height: int, width: int) -> Pairs:
     ]
     was_training = net.training
     net.eval()
-    # A detector shows the head that is for training alone only when asked.
-    shows_both = getattr(net, "both", None)
-    if shows_both is not None:
-        net.both = True  # type: ignore[assignment]
     try:
         parameter = next(net.parameters())
-        with torch.no_grad():
+        with torch.no_grad(), shown_whole(net):
             net(torch.zeros(1, 3, height, width, device=parameter.device, dtype=parameter.dtype))
     finally:
         for hook in hooks:
             hook.remove()
         net.train(was_training)
-        if shows_both is not None:
-            net.both = shows_both
     return pairs
+
+
+@contextmanager
+def shown_whole(net: nn.Module) -> Iterator[None]:
+    """While it lasts, a forward pass in eval mode goes through parts for training alone as well.
+
+    Whoever follows which layer feeds which must see a detector's other head too.
+    """
+    before = getattr(net, "both", None)
+    if before is not None:
+        net.both = True  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if before is not None:
+            net.both = before
 
 
 def _replace(net: nn.Module, name: str, by: nn.Module) -> None:

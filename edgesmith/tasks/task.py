@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from torch import nn
 
-from edgesmith.contract import Boxes
+from edgesmith.boxes import Boxes
 from edgesmith.params import Model, Schedule
 from edgesmith.params import Task as Name
 from edgesmith.preprocess import Float32Array, Preprocess

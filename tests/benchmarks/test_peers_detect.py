@@ -19,7 +19,7 @@ from edgesmith import overlay
 from edgesmith.bench.measure import Loadable
 from edgesmith.contract import Contract
 from edgesmith.data.detect.store import Scenes
-from edgesmith.decode import Detections
+from edgesmith.decode.detect import Detections
 from edgesmith.errors import ContractError, ParamsError
 from edgesmith.params import load_params
 from tests import detector

@@ -192,7 +192,7 @@ def test_tflite_computes_all_but_attention_and_the_maps_in_integers(integers: Gr
     assert floats.pop("DEQUANTIZE") == 6 + 4
     assert floats.pop("RESHAPE") == 2
     assert floats == {
-        **{"BATCH_MATMUL": 1, "SOFTMAX": 1, "FULLY_CONNECTED": 1, "ADD": 1},
+        **{"BATCH_MATMUL": 1, "SOFTMAX": 1, "FULLY_CONNECTED": 1, "TRANSPOSE": 1, "ADD": 1},
         "CONV_2D": 6,
     }
 
@@ -221,11 +221,15 @@ def test_tflite_transposes_what_enters_and_leaves_attention_alone(
     converted: Callable[[str], tflite.Converted],
 ) -> None:
     graph = Graph(converted("fp32").content, "detector")
-    before = sum(graph.kind(op) == "TRANSPOSE" for op in graph.operators)
-    tflite_attention.drop_round_trips(graph)
-    after = sum(graph.kind(op) == "TRANSPOSE" for op in graph.operators)
+    counts = [sum(graph.kind(op) == "TRANSPOSE" for op in graph.operators)]
+    for mend in (tflite_attention.drop_round_trips, tflite_attention.add_channels_last):
+        mend(graph)
+        counts.append(sum(graph.kind(op) == "TRANSPOSE" for op in graph.operators))
+        mend(graph)
 
-    assert (before, after) == (6, 5)
+    # Query, key and value enter; what comes back is added to a map with channels last.
+    assert counts == [6, 5, 4]
+    assert sum(graph.kind(op) == "TRANSPOSE" for op in graph.operators) == 4
     assert tflite_attention.layout_changes(graph) == []
 
 

@@ -250,8 +250,14 @@ def test_the_float_graph_is_left_as_it_was() -> None:
 
 
 def test_an_operator_without_a_rule_is_named() -> None:
-    with pytest.raises(ExportError, match=r"node between \(Softmax\): no rule to quantize it"):
-        qdq.insert(convolution("Softmax"), KEYS, quantization(), "affine")
+    with pytest.raises(ExportError, match=r"node between \(Elu\): no rule to quantize it"):
+        qdq.insert(convolution("Elu"), KEYS, quantization(), "affine")
+
+
+@pytest.mark.parametrize("scheme", ["affine", "symmetric"])
+def test_a_layer_that_reads_a_float_value_is_named(scheme: qdq.Scheme) -> None:
+    with pytest.raises(ExportError, match=r"layer last: .* no range for what it reads \(r\)"):
+        qdq.insert(convolution("Softmax"), KEYS, quantization(), scheme)
 
 
 def test_a_layer_without_a_range_is_named() -> None:

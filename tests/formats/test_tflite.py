@@ -162,7 +162,7 @@ def test_what_tflite_cannot_express_is_an_export_error() -> None:
             return torch.special.bessel_j0(x)
 
     with pytest.raises(ExportError, match="tflite: LiteRT's converter cannot express"):
-        tflite._through_converter(Bessel().eval(), 8, 8)
+        tflite._through_converter(Bessel().eval(), 8, 8, 0)
 
 
 def test_a_weight_beyond_half_precision_is_named(exported_tflite: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgesmith.decode import Detections
-from edgesmith.report.detect.matching import Truth
+from edgesmith.decode.detect import Detections
+from edgesmith.scoring.detect import Truth
 
 LABELS = ["red", "green", "blue"]
 

@@ -8,6 +8,7 @@ from edgesmith.errors import ContractError, ModelError
 from edgesmith.intervals import Bounds
 from edgesmith.report import accuracy
 from edgesmith.report.classify.assess import assess
+from edgesmith.scoring.classify import agreement
 
 
 def _assess(artifact: Path, logits: np.ndarray, labels: np.ndarray, **references: np.ndarray):
@@ -66,7 +67,7 @@ def test_sqnr_of_a_tenth_of_the_signal_is_twenty_decibels() -> None:
 
 
 def test_agreement_is_about_the_class_and_not_the_value() -> None:
-    assert accuracy.agreement(_logits([0, 1, 2, 2]) * 5, _logits([0, 1, 2, 0])) == 0.75
+    assert agreement(_logits([0, 1, 2, 2]) * 5, _logits([0, 1, 2, 0])) == 0.75
 
 
 def test_record_holds_every_comparison_with_a_reference(artifact: Path, tmp_path: Path) -> None:

@@ -43,6 +43,11 @@ CARRIED = {
     "edgesmith/data/scenes/__main__.py": "prepare: the generator's folder is the dataset's path",
     "edgesmith/data/signs/__main__.py": "prepare: the generator's folder is the dataset's path",
 }
+# What a template names for one task because another reads its own; templates have no conditions.
+TEMPLATED = {"edgesmith/decode/classify.py": "training of detectors decodes boxes"}
+# What a module reads of another step's folder, without a dependency of its own: the parent's folder
+# is one, and no change of this code that matters leaves the outputs stored there as they were.
+INHERITED = {"stages.resize": "edgesmith/compress/quantize"}
 
 
 class Stage(NamedTuple):
@@ -173,8 +178,11 @@ def test_nothing_of_another_task_is_declared(stage: Stage) -> None:
 
 
 def test_every_module_that_a_stage_imports_is_declared(stage: Stage) -> None:
-    read = _read_by(stage).ours
-    missing = sorted(path for path in read if not any(_holds(dep, path) for dep in stage.deps))
+    read, deps = _read_by(stage).ours, set(stage.deps)
+    if stage.module in INHERITED:
+        deps.add(INHERITED[stage.module])
+        assert any(dep.startswith("models/") for dep in deps)
+    missing = sorted(path for path in read if not any(_holds(dep, path) for dep in deps))
     assert not missing, f"dvc.yaml: {stage.name}: add to deps: {missing}"
 
 
@@ -183,7 +191,8 @@ def test_no_module_is_declared_that_a_stage_does_not_import(stage: Stage) -> Non
     code = [dep for dep in stage.deps if dep.startswith(("edgesmith", "stages"))]
     for dep in code:
         assert (ROOT / dep).exists(), f"dvc.yaml: {stage.name}: there is no {dep}"
-        assert any(_holds(dep, path) for path in read), f"dvc.yaml: {stage.name}: {dep} is not read"
+        used = dep in TEMPLATED or any(_holds(dep, path) for path in read)
+        assert used, f"dvc.yaml: {stage.name}: {dep} is not read"
     present = {
         str(path.relative_to(ROOT))
         for dep in code

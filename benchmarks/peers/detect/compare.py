@@ -22,14 +22,14 @@ from edgesmith.bench.measure import Loadable, Settings
 from edgesmith.contract import Contract, Description
 from edgesmith.data.detect.store import Scenes, load_scenes
 from edgesmith.data.index import read_index
-from edgesmith.decode import Detections
+from edgesmith.decode.detect import Detections
 from edgesmith.errors import EdgesmithError, ModelError
 from edgesmith.intervals import Bounds, Interval
-from edgesmith.report.detect import matching
-from edgesmith.report.detect.assess import SCORE_FLOOR, decode_all
+from edgesmith.report.detect.assess import decode_all
 from edgesmith.report.detect.coco import summarise
-from edgesmith.report.detect.matching import Float64Array, Truth
 from edgesmith.runtimes import session as runtimes
+from edgesmith.scoring import detect as matching
+from edgesmith.scoring.detect import SCORE_FLOOR, Float64Array, Truth
 
 _SAMPLES = 1000
 _SEED = 0

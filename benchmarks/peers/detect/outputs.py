@@ -14,8 +14,9 @@ import torch
 import torchvision  # noqa: F401 - Ultralytics' NMS takes torchvision's where that is imported
 from ultralytics.utils import nms, ops
 
-from edgesmith.contract import Boxes, Description
-from edgesmith.decode import Detections
+from edgesmith.boxes import Boxes
+from edgesmith.contract import Description
+from edgesmith.decode.detect import Detections
 from edgesmith.errors import ContractError
 from edgesmith.preprocess import Float32Array
 

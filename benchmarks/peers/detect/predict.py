@@ -15,12 +15,13 @@ from ultralytics import YOLO
 
 from benchmarks.peers.detect.record import Parity
 from edgesmith.bench.measure import Settings
-from edgesmith.contract import Boxes, Contract
-from edgesmith.decode import Detections, objects
+from edgesmith.boxes import Boxes
+from edgesmith.contract import Contract
+from edgesmith.decode.detect import Detections, objects
 from edgesmith.errors import ContractError
 from edgesmith.preprocess import fit, read_image
-from edgesmith.report.detect.matching import IOU_THRESHOLDS, iou
 from edgesmith.runtimes import session as runtimes
+from edgesmith.scoring.detect import IOU_THRESHOLDS, iou
 
 # Low, so that hundreds of detections are compared and not only the sure ones.
 SCORE = 0.05

@@ -18,6 +18,7 @@ from edgesmith.compress.variant import Work, wrong_step
 from edgesmith.errors import ModelError
 from edgesmith.params import PruneVariant
 from edgesmith.tasks.count import count
+from edgesmith.tasks.fold import shown_whole
 from edgesmith.tasks.loop import Hooks, channels_last
 
 Masks = dict[torch.Tensor, torch.Tensor]
@@ -82,20 +83,21 @@ class _Structured:
         )
         spec = work.data.spec
         work.net.eval()
-        self.pruner = tp.pruner.BasePruner(
-            work.net,
-            torch.zeros(1, 3, spec.height, spec.width, device=work.device),
-            importance=importance,
-            global_pruning=variant.scope == "global",
-            pruning_ratio=variant.ratio,
-            pruning_ratio_dict=(
-                _nearest_ratios(work.net, variant) if variant.scope == "per-layer" else None
-            ),
-            max_pruning_ratio=variant.max_ratio,
-            iterative_steps=variant.rounds,
-            round_to=variant.round_to,
-            ignored_layers=list(work.task.fixed_channels(work.net)),
-        )
+        with shown_whole(work.net):
+            self.pruner = tp.pruner.BasePruner(
+                work.net,
+                torch.zeros(1, 3, spec.height, spec.width, device=work.device),
+                importance=importance,
+                global_pruning=variant.scope == "global",
+                pruning_ratio=variant.ratio,
+                pruning_ratio_dict=(
+                    _nearest_ratios(work.net, variant) if variant.scope == "per-layer" else None
+                ),
+                max_pruning_ratio=variant.max_ratio,
+                iterative_steps=variant.rounds,
+                round_to=variant.round_to,
+                ignored_layers=list(work.task.fixed_channels(work.net)),
+            )
 
     def step(self) -> None:
         """Take out this round's channels."""

@@ -11,11 +11,10 @@ from edgesmith.compress.quantize.graph import (
     calibrate,
     give_ranges,
     read_ranges,
-    read_weight_scales,
     set_stage,
     simulate,
 )
-from edgesmith.compress.quantize.mixed import leave_float, matching
+from edgesmith.compress.quantize.mixed import input_keys, leave_float, matching
 from edgesmith.compress.quantize.quantized import Quantized, take_weights
 from edgesmith.compress.variant import Work
 from edgesmith.params import QuantizeVariant
@@ -55,8 +54,8 @@ def simulated(
 ) -> tuple[GraphModule, list[str]]:
     """The simulated graph of `net` without ranges, and what `keep_float` leaves float in it."""
     graph = simulate(net, work.data.spec, variant.scheme)
-    where = f"params.yaml: variants.{work.name}.keep_float"
-    kept = matching(variant.keep_float, read_weight_scales(graph), where)
+    where = f"variants.{work.name}.keep_float"
+    kept = matching(variant.keep_float, input_keys(graph), where)
     leave_float(graph, kept)
     return graph, kept
 

@@ -13,6 +13,7 @@ from edgesmith.compress.quantize.fidelity import Fidelity, fidelity
 from edgesmith.compress.quantize.graph import set_simulation
 from edgesmith.compress.quantize.mixed import simulating
 from edgesmith.preprocess import Float32Array, Preprocess, UInt8Array, normalise
+from edgesmith.tasks.predict import Output, as_array
 
 # Every value of the float pass is kept for a batch: 16 images of 224 x 224 take 1.3 GB in
 # MobileNetV2; of small ones more fit.
@@ -35,12 +36,12 @@ def measure(graph: GraphModule, images: UInt8Array, spec: Preprocess) -> dict[st
         for begin in range(0, len(images), batch):
             inputs = torch.from_numpy(normalise(images[begin : begin + batch], spec)).to(device)
             whole = _Kept(graph)
-            expected.append(whole.run(inputs).float().cpu().numpy())
+            expected.append(as_array(whole.run(inputs)))
             for layer, parts in layers.items():
                 for part in parts:
                     part.enable_fake_quant()
                 # Nothing changes before the first tensor that is rounded now.
-                found[layer].append(whole.again(inputs, parts).float().cpu().numpy())
+                found[layer].append(as_array(whole.again(inputs, parts)))
                 for part in parts:
                     part.disable_fake_quant()
     set_simulation(graph, True)
@@ -79,7 +80,7 @@ class _Kept(Interpreter):
             args, kwargs = self.fetch_args_kwargs_from_env(n)
             return n.target(args[0].clone(), *args[1:], **kwargs)  # type: ignore[operator]
 
-    def again(self, inputs: torch.Tensor, parts: Parts) -> torch.Tensor:
+    def again(self, inputs: torch.Tensor, parts: Parts) -> Output:
         """What the graph gives now that `parts` have changed; all before them is not run."""
         before: dict[Node, Any] = {}
         touched: set[Node] = set()
@@ -90,5 +91,5 @@ class _Kept(Interpreter):
                 touched.add(node)
             else:
                 before[node] = self.env[node]
-        result: torch.Tensor = _Kept(self.graph_module).run(inputs, initial_env=before)
+        result: Output = _Kept(self.graph_module).run(inputs, initial_env=before)
         return result

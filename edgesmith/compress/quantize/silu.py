@@ -19,8 +19,8 @@ class Gated(nn.Module):
 def without_silu(net: nn.Module) -> nn.Module:
     """`net` with every nn.SiLU in two operators; both share parameters, buffers and mode.
 
-    The network itself where it has none. Networks stay with nn.SiLU in training: one operator takes
-    half of the time and memory of two.
+    The network itself where it has none. Networks stay with nn.SiLU in training: forward and
+    backward of 8 x 32 x 40 x 40 values take 1.6 ms by it and 6.6 ms by two operators (one thread).
     """
     if not any(isinstance(module, nn.SiLU) for module in net.modules()):
         return net

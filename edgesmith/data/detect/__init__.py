@@ -1,1 +1,1 @@
-"""Images with boxes: sources, splits, their stored form, augmentation."""
+"""Data of detectors: images with boxes, as stored and as augmented for training."""

@@ -16,13 +16,13 @@ from edgesmith.intervals import Bounds
 from edgesmith.report.accuracy import (
     Accuracy,
     Float32Array,
-    agreement,
     complete,
     paired_difference,
     refuse_broken,
     sqnr_db,
     wilson_interval,
 )
+from edgesmith.scoring.classify import agreement
 
 
 def assess(

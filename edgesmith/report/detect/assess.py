@@ -11,21 +11,25 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edgesmith.contract import Boxes, Description
-from edgesmith.decode import Detections, detect, strides
+from edgesmith.boxes import Boxes
+from edgesmith.contract import Description
+from edgesmith.decode.detect import Detections, detect, strides
 from edgesmith.errors import DataError, ModelError
 from edgesmith.intervals import Bounds, Interval
 from edgesmith.report import accuracy
 from edgesmith.report.accuracy import Accuracy
-from edgesmith.report.detect import matching
 from edgesmith.report.detect.coco import summarise
-from edgesmith.report.detect.matching import Float32Array, Float64Array, Matches, Truth, match
+from edgesmith.scoring import detect as scoring
+from edgesmith.scoring.detect import (
+    CONFIDENT,
+    SCORE_FLOOR,
+    Float32Array,
+    Float64Array,
+    Matches,
+    Truth,
+    match,
+)
 
-# Below this score a detection changes no average precision that anyone would deploy; Ultralytics'
-# own validation cuts there too.
-SCORE_FLOOR = 0.001
-# A detection that counts when two artifacts are compared: the threshold that most users keep.
-CONFIDENT = 0.25
 _SAMPLES = 1000
 _SEED = 0
 
@@ -95,7 +99,7 @@ def assess(
         record["delta_ci95"] = Bounds.of(_interval(own.samples - baseline.samples), 6)
     for name in ("parent", "self"):
         if name in references:
-            shared = matching.agreement(detections, references[name], CONFIDENT)
+            shared = scoring.agreement(detections, references[name], CONFIDENT)
             record[f"agreement_vs_{name}"] = round(shared, 6)
     if "self" in references:
         matches = match(references["self"], truth, len(contract.labels))
@@ -103,14 +107,6 @@ def assess(
     return accuracy.complete(
         contract, record, runtime=runtime, providers=providers, threads=threads
     )
-
-
-def mean_average_precision(
-    detections: Sequence[Detections], truth: Sequence[Truth], classes: int
-) -> float:
-    """COCO's mAP50-95 in [0, 1]; 0 where the images hold no object."""
-    value = _mean(match(detections, truth, classes))
-    return 0.0 if np.isnan(value) else value
 
 
 class _Sampled:
@@ -121,12 +117,12 @@ class _Sampled:
     ) -> None:
         matches = match(detections, truth, classes)
         self.value = _mean(matches)
-        weights = matching.resample(len(truth), _SAMPLES, _SEED)
-        self.samples: Float64Array = matching.average_precision(matches, weights).mean(axis=1)
+        weights = scoring.resample(len(truth), _SAMPLES, _SEED)
+        self.samples: Float64Array = scoring.average_precision(matches, weights).mean(axis=1)
 
 
 def _mean(matches: Matches) -> float:
-    return float(matching.average_precision(matches).mean())
+    return float(scoring.average_precision(matches).mean())
 
 
 def _interval(samples: Float64Array) -> Interval:

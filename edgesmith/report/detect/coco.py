@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
-from edgesmith.decode import Detections
-from edgesmith.report.detect.matching import Float32Array, Truth
+from edgesmith.decode.detect import Detections
+from edgesmith.scoring.detect import Float32Array, Truth
 
 
 class Summary(NamedTuple):

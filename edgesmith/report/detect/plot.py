@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 from matplotlib.figure import Figure
 
-from edgesmith.decode import Detections
-from edgesmith.report.detect.matching import RECALLS, Truth, match, precision_at_recall
+from edgesmith.decode.detect import Detections
+from edgesmith.scoring.detect import RECALLS, Truth, match, precision_at_recall
 
 # Curves that coincide, as those of one network's formats should, are told apart by their dashes.
 _DASHES = ("-", "--", ":", "-.")

@@ -7,8 +7,9 @@ from torch import nn
 from edgesmith.data.classify.store import Split, load_split
 from edgesmith.params import Schedule
 from edgesmith.preprocess import Float32Array
+from edgesmith.scoring import classify as scoring
 from edgesmith.tasks.classify.networks import build, head_of, start
-from edgesmith.tasks.classify.training import Classification, top1
+from edgesmith.tasks.classify.training import Classification
 from edgesmith.tasks.learning import Data, Teacher
 
 __all__ = [
@@ -41,9 +42,9 @@ def objective(
 
 def agreement(outputs: Float32Array, reference: Float32Array, split: Split, boxes: None) -> float:
     """Share of images with the same top-1."""
-    return float((outputs.argmax(1) == reference.argmax(1)).mean())
+    return scoring.agreement(outputs, reference)
 
 
 def metric(outputs: Float32Array, split: Split, boxes: None) -> float:
     """Top-1 accuracy of (N, classes) logits."""
-    return top1(outputs, split)
+    return scoring.top1(outputs, split.labels)

@@ -16,6 +16,7 @@ from edgesmith.data.classify import augment
 from edgesmith.data.classify.store import Split
 from edgesmith.params import Augment, Schedule
 from edgesmith.preprocess import Float32Array, normalise
+from edgesmith.scoring.classify import top1
 from edgesmith.tasks.learning import Data, Teacher
 from edgesmith.tasks.loop import one_ahead
 from edgesmith.tasks.predict import as_input, predict
@@ -76,7 +77,7 @@ class Classification:
     def measure(self, net: nn.Module) -> float:
         """Top-1 accuracy on the val split."""
         val = self.data.val
-        return top1(predict(net, val.images, self.data.spec), val)
+        return top1(predict(net, val.images, self.data.spec), val.labels)
 
     def _make(self, chosen: npt.NDArray[np.int64], changes: augment.Changes) -> Batch:
         data, teacher = self.data, self.teacher
@@ -103,11 +104,6 @@ class Classification:
         # First asked for by a loss, perhaps in half precision; targets of all epochs are not in it.
         with torch.autocast(next(teacher.net.parameters()).device.type, enabled=False):
             return torch.from_numpy(predict(teacher.net, teacher.images, teacher.spec))
-
-
-def top1(logits: Float32Array, split: Split) -> float:
-    """Share of images whose largest of (N, classes) logits is their label's."""
-    return float((logits.argmax(1) == split.labels).mean())
 
 
 def mix_with_soft_targets(

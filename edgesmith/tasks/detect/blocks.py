@@ -7,6 +7,7 @@ to float rounding, and channels that can be removed and ranges that can be chose
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -101,7 +102,8 @@ def split_branches(net: nn.Module) -> None:
 def _part(whole: Conv, rows: Sequence[int]) -> Conv:
     """The convolution that gives the output channels `rows` of `whole` (kernel 1, no groups)."""
     old, norm = whole.conv, whole.bn
-    part = Conv(old.in_channels, len(rows), 1, 1, act=whole.act)
+    # A copy: tracing names what it sees by its module, and wants one module per place.
+    part = Conv(old.in_channels, len(rows), 1, 1, act=copy.deepcopy(whole.act))
     part.bn.eps, part.bn.momentum = norm.eps, norm.momentum
     chosen = torch.tensor(list(rows))
     with torch.no_grad():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from edgesmith.contract import Boxes
+from edgesmith.boxes import Boxes
 from edgesmith.data.detect.store import Scenes
-from edgesmith.decode import Detections, detect
+from edgesmith.decode.detect import Detections, detect
 from edgesmith.preprocess import Float32Array
-from edgesmith.report.detect import matching
-from edgesmith.report.detect.assess import CONFIDENT, SCORE_FLOOR, mean_average_precision
-from edgesmith.report.detect.matching import Truth
+from edgesmith.scoring import detect as scoring
+from edgesmith.scoring.detect import CONFIDENT, SCORE_FLOOR, Truth, mean_average_precision
 
 
 def map50_95(outputs: Float32Array, split: Scenes, boxes: Boxes) -> float:
@@ -20,7 +19,7 @@ def map50_95(outputs: Float32Array, split: Scenes, boxes: Boxes) -> float:
 def agreement(outputs: Float32Array, reference: Float32Array, split: Scenes, boxes: Boxes) -> float:
     """Share of confident detections that two predictions for the same images have in common."""
     one, other = (_decoded(given, split, boxes) for given in (outputs, reference))
-    return matching.agreement(one, other, CONFIDENT)
+    return scoring.agreement(one, other, CONFIDENT)
 
 
 def _decoded(outputs: Float32Array, split: Scenes, boxes: Boxes) -> list[Detections]:

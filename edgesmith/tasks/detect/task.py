@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from edgesmith.contract import Boxes
+from edgesmith.boxes import Boxes
 from edgesmith.data.detect.store import Scenes
 from edgesmith.data.detect.store import load_scenes as load_split
 from edgesmith.errors import ModelError

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from edgesmith.contract import Boxes
+from edgesmith.boxes import Boxes
 from edgesmith.data.detect import augment
 from edgesmith.data.detect.store import Scenes
 from edgesmith.params import Schedule

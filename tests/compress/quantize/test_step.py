@@ -13,7 +13,8 @@ from edgesmith.compress.quantize import ranges
 from edgesmith.compress.quantize.graph import give_ranges, read_weight_scales, simulate
 from edgesmith.data.classify.store import load_split
 from edgesmith.errors import DataError, ModelError
-from edgesmith.report.accuracy import agreement, sqnr_db
+from edgesmith.report.accuracy import sqnr_db
+from edgesmith.scoring.classify import agreement
 from edgesmith.tasks import store
 from edgesmith.tasks.fold import conv_norm_pairs, fold_batch_norm
 from edgesmith.tasks.predict import predict

@@ -9,15 +9,16 @@ import pytest
 pytest.importorskip("faster_coco_eval", reason="needs the extra `build`")
 
 from edgesmith import contract as contracts
-from edgesmith.decode import Detections
+from edgesmith.decode.detect import Detections
 from edgesmith.errors import DataError, ModelError
 from edgesmith.preprocess import normalise
 from edgesmith.report import accuracy
 from edgesmith.report.accuracy import Accuracy
 from edgesmith.report.detect import assess as detection
-from edgesmith.report.detect.matching import Truth
 from edgesmith.report.detect.plot import pr_plot
 from edgesmith.runtimes import session as runtimes
+from edgesmith.scoring import detect as scoring
+from edgesmith.scoring.detect import Truth
 from tests.detector import SPEC, images, make_detector
 from tests.report.scenes import box, found, scenes, truth_of
 
@@ -93,7 +94,7 @@ def test_images_without_an_object_are_refused(detector: Path) -> None:
     empty = truth_of(np.zeros((0, 4), np.float32), [])
     with pytest.raises(DataError, match="none of 2 test images holds an object"):
         assess(detector, own, [empty, empty])
-    assert detection.mean_average_precision(own, [empty, empty], 3) == 0
+    assert scoring.mean_average_precision(own, [empty, empty], 3) == 0
 
 
 def test_predictions_are_decoded_down_to_the_floor(detector: Path) -> None:

@@ -1,30 +1,26 @@
-"""Network outputs to labels and boxes, on the host and on the device alike (numpy only)."""
+"""A detector's maps to boxes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from edgesmith.contract import Boxes, Description, Output
+from edgesmith.boxes import Boxes
 from edgesmith.errors import ContractError, ModelError
 from edgesmith.preprocess import letterbox_geometry
+
+if TYPE_CHECKING:  # training decodes too, and does not depend on contracts
+    from edgesmith.contract import Description, Output
 
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
 
 # Of YOLO's three levels, in pixels of the input per cell.
 STRIDES = (8, 16, 32)
-
-
-class Prediction(NamedTuple):
-    """One class and its probability in [0, 1]."""
-
-    label: str
-    probability: float
 
 
 class Detections(NamedTuple):
@@ -37,23 +33,6 @@ class Detections(NamedTuple):
     boxes: Float32Array
     scores: Float32Array
     classes: Int64Array
-
-
-def softmax(logits: Float32Array) -> Float32Array:
-    """Probabilities of (N, classes) float32 logits along the last axis."""
-    exponent = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    result: Float32Array = exponent / exponent.sum(axis=-1, keepdims=True)
-    return result
-
-
-def top_k(logits: Float32Array, labels: list[str], k: int) -> list[list[Prediction]]:
-    """The `k` most probable classes of each row of (N, classes) logits, best first."""
-    probabilities = softmax(logits)
-    order = np.argsort(-probabilities, axis=-1, kind="stable")[:, :k]
-    return [
-        [Prediction(labels[column], float(row[column])) for column in columns]
-        for row, columns in zip(probabilities, order, strict=True)
-    ]
 
 
 def objects(

@@ -5,9 +5,9 @@ import pytest
 
 pytest.importorskip("faster_coco_eval", reason="needs the extra `build`")
 
-from edgesmith.report.detect import matching
 from edgesmith.report.detect.coco import summarise
-from edgesmith.report.detect.matching import match
+from edgesmith.scoring import detect as matching
+from edgesmith.scoring.detect import match
 from tests.report.scenes import LABELS, box, found, scenes, truth_of
 
 

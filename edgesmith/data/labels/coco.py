@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edgesmith.data.detect.annotated import AnnotatedEntry, AnnotatedSource, Faults, Found
 from edgesmith.data.folders import SPLIT_FOLDERS
+from edgesmith.data.labels.annotated import AnnotatedEntry, AnnotatedSource, Faults, Found
 from edgesmith.data.tree import File, Parts, Tree
 from edgesmith.errors import DataError
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgesmith.data.detect.annotated import AnnotatedSource
-from edgesmith.data.detect.yolo import yolo_layout
+from edgesmith.data.labels.annotated import AnnotatedSource
+from edgesmith.data.labels.yolo import yolo_layout
 from edgesmith.data.tree import read_tree
 from edgesmith.errors import DataError
 from tests.data.conftest import picture, put

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from edgesmith.data.detect.annotated import (
+from edgesmith.data.folders import SPLIT_FOLDERS
+from edgesmith.data.labels.annotated import (
     AnnotatedEntry,
     AnnotatedSource,
     Centred,
@@ -20,7 +21,6 @@ from edgesmith.data.detect.annotated import (
     Found,
     shown_files,
 )
-from edgesmith.data.folders import SPLIT_FOLDERS
 from edgesmith.data.tree import File, Parts, Tree
 from edgesmith.errors import DataError
 

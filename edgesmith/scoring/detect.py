@@ -14,13 +14,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edgesmith.decode import Detections
+from edgesmith.decode.detect import Detections
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
+# Below this score a detection changes no average precision that anyone would deploy; Ultralytics'
+# own validation cuts there too.
+SCORE_FLOOR = 0.001
+# A detection that counts when two artifacts are compared: the threshold that most users keep.
+CONFIDENT = 0.25
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
 _PER_IMAGE = 100
@@ -92,6 +97,14 @@ def average_precision(matches: Matches, weights: Int64Array | None = None) -> Fl
         for start in range(0, len(samples), step)
     ]
     return np.concatenate(pieces)
+
+
+def mean_average_precision(
+    detections: Sequence[Detections], truth: Sequence[Truth], classes: int
+) -> float:
+    """COCO's mAP50-95 in [0, 1]; 0 where the images hold no object."""
+    value = float(average_precision(match(detections, truth, classes)).mean())
+    return 0.0 if np.isnan(value) else value
 
 
 def precision_at_recall(matches: Matches) -> Float64Array:

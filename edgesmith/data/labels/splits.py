@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 from tqdm import tqdm
 
-from edgesmith.data.detect.annotated import AnnotatedEntry, AnnotatedSource
 from edgesmith.data.detect.store import AnnotatedImage
+from edgesmith.data.labels.annotated import AnnotatedEntry, AnnotatedSource
 from edgesmith.data.splits import Pool, Rules, choose, digest
 from edgesmith.errors import DataError
 from edgesmith.params import Dataset

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from edgesmith.data.detect.annotated import (
+from edgesmith.data.labels.annotated import (
     AnnotatedEntry,
     AnnotatedSource,
     Faults,

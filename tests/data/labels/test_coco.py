@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgesmith.data.detect.annotated import AnnotatedSource
-from edgesmith.data.detect.coco import coco_instances
+from edgesmith.data.labels.annotated import AnnotatedSource
+from edgesmith.data.labels.coco import coco_instances
 from edgesmith.data.tree import read_tree
 from edgesmith.errors import DataError
 from tests.data.conftest import picture, put

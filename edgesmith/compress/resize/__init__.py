@@ -1,0 +1,1 @@
+"""Other input sizes."""
