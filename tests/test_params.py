@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -165,6 +166,70 @@ def test_a_detectors_input_divides_by_its_strides(tmp_path: Path, sizes: dict[st
     written = f"{size['height']} x {size['width']}"
 
     assert f"models.yolo: input: {written}; yolo26n divides its input by 32" in str(caught.value)
+
+
+def resizing(tmp_path: Path, **changes: Any) -> Path:
+    """`detecting`, with PTQ of the variant, both resized, and the two compared in every runtime."""
+    path = detecting(tmp_path)
+    content = yaml.safe_load(path.read_text())
+    small = {**content["variants"]["boxes"], "step": "resize", "parent": "boxes", "size": 32}
+    rounded = {**small, "step": "quantize", "method": "ptq"}
+    del rounded["size"]
+    content["variants"] |= {
+        "small": small | changes.get("small", {}),
+        "rounded": rounded,
+        "tiny": {**small, "parent": "rounded"},
+        "tinier": {**small, "parent": "tiny", "size": 96},
+    }
+    cell = {"task": "detect", "dataset": "scenes", "baseline": "boxes"}
+    cells = dict.fromkeys(("boxes", "small", "rounded", "tiny"), cell)
+    content["formats"] = dict.fromkeys(("tflite", "ncnn", "torchscript"), cells)
+    content["runtimes"] = {"yolo": changes.get("pair", {"fp32": "small", "int8": "tiny"})}
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+def test_a_detector_is_resized_before_and_after_it_is_quantized(tmp_path: Path) -> None:
+    params = load_params(resizing(tmp_path))
+
+    found = {name: params.input_size(name) for name in ("yolo", "boxes", "small", "tiny", "tinier")}
+    assert found == {
+        **{"yolo": (64, 96), "boxes": (64, 96)},
+        **{"small": (32, 32), "tiny": (32, 32), "tinier": (96, 96)},
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"small": {"size": 40}},
+            "variants.small.resize.size is 40; input should be a multiple of",
+        ),
+        ({"small": {"size": 0}}, "variants.small.resize.size is 0; input should be greater than 0"),
+        ({"small": {"parent": "tiny"}}, "variants.small.size is 32, which tiny takes already"),
+        (
+            {"small": {"task": "classify", "dataset": "signs", "parent": "base"}},
+            "variants.small.step is resize, which is for detectors: a classifier pools",
+        ),
+        ({"pair": {"fp32": "tiny", "int8": "tiny"}}, "runtimes.yolo.fp32 is tiny, whose step is q"),
+        (
+            {"pair": {"fp32": "small", "int8": "small"}},
+            "runtimes.yolo.int8 is small, whose step is",
+        ),
+        (
+            {"pair": {"fp32": "boxes", "int8": "tiny"}},
+            "runtimes.yolo: boxes takes 64 x 96 pixels, but tiny 32 x 32",
+        ),
+    ],
+)
+def test_what_cannot_be_resized_or_compared_is_named(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParamsError) as caught:
+        load_params(resizing(tmp_path, **changes))
+
+    assert message in str(caught.value)
 
 
 def test_layers_that_stay_float_are_named_by_patterns(tmp_path: Path) -> None:

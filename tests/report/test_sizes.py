@@ -31,7 +31,7 @@ def _params(folder: Path) -> Params:
     content["models"]["yolo"] = network
     place = {"task": "detect", "teacher": "yolo", "baseline": "yolo-base", "dataset": "scenes"}
     for name, (parent, step, _, _) in CHAIN.items():
-        content["variants"][name] = {**place, **step, "parent": parent, "schedule": "none"}
+        content["variants"][name] = {**place, **step, "parent": parent, "schedule": "full"}
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return load_params(path)
@@ -116,6 +116,12 @@ def test_the_plot_is_the_same_each_time_and_follows_the_figures(checkout: Path) 
     add_cell(checkout, "yolo-64", 650, latency_ms=3)
 
     assert not np.array_equal(_picture(first), _picture(sizes_png(_lines(checkout))))
+
+
+def test_another_size_alone_is_no_retraining(checkout: Path) -> None:
+    retrained = {cell.variant: cell.retraining for cell in _cells(checkout)}
+
+    assert not any(retrained[name] for name in CHAIN)
 
 
 def test_a_plot_of_nothing_says_why(checkout: Path) -> None:

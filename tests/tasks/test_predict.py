@@ -64,3 +64,15 @@ def test_what_a_detector_gives_is_packed_in_single_precision(half: bool) -> None
 
     assert given.dtype == np.float32
     np.testing.assert_allclose(given, expected, atol=5e-3 if half else 1e-5)
+
+
+def test_large_images_go_through_the_network_in_smaller_batches() -> None:
+    seen: list[int] = []
+    net = Maps().eval()
+    net.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    spec = tiny.SPEC.model_copy(update={"height": 640, "width": 640})
+    large = predict(net, tiny.noise(9, size=640), spec)
+    predict(net, tiny.noise(70), tiny.SPEC)
+
+    assert seen == [7, 2, 64, 6]
+    assert large.shape == (9, 80 * 80, 6)

@@ -57,7 +57,7 @@ def markdown(results: Results) -> str:
 def summary(group: GroupResult) -> str:
     """One group's heading, table and what was not measured."""
     lines = [_row(_COLUMNS), _row("---" for _ in _COLUMNS), *[_line(row) for row in group.rows]]
-    absent = [f"- `{asked.setting}`: not built: {asked.why}" for asked in group.not_measured]
+    absent = [f"- not built: {asked.why}" for asked in group.not_measured]
     heading = (
         f"### {group.baseline}, {group.format} ({group.engine}), {group.input}\n\n"
         f"{group.test_images:,} test images, {group.calibration_images} calibration images."
