@@ -80,5 +80,5 @@ def _panel(axes: Axes, baseline: str, lines: Sequence[Line]) -> list[Label]:
         ]
     axes.margins(x=0.08)
     if labels:
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
     return labels
