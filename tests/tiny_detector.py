@@ -54,9 +54,12 @@ def network(head: Head = "one-to-one") -> Detector:
     return net
 
 
-def plain(classes: int = len(LABELS)) -> DetectionModel:
-    """The network as Ultralytics builds it, with freshly drawn weights (torch's RNG)."""
-    layers = {"backbone": _BACKBONE, "head": _HEAD}
+def plain(classes: int = len(LABELS), width: float = 1.0) -> DetectionModel:
+    """The network as Ultralytics builds it, with freshly drawn weights (torch's RNG).
+
+    `width` multiplies its channels.
+    """
+    layers = {"backbone": _BACKBONE, "head": _HEAD, "width_multiple": width}
     config = {"nc": classes, "end2end": True, "reg_max": 1, **layers}
     return DetectionModel(config, nc=classes, verbose=False)
 

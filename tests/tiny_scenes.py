@@ -32,12 +32,17 @@ def variant(step: str, parent: str, **keys: Any) -> dict[str, Any]:
 
 
 BASE = variant("train", "net", schedule="full")
+QUANTIZED = {"method": "ptq", "observer": "minmax"}
 CHAIN = {
     "base": BASE,
+    "distilled": variant("distill", "base", teacher="wide", schedule="one", alpha=0.5),
     "half": variant("cast", "base"),
-    "ptq": variant("quantize", "base", method="ptq", observer="minmax"),
-    "cut": variant("prune", "base", ratio=0.4, round_to=4, schedule="one"),
-    "cut-ptq": variant("quantize", "cut", method="ptq", observer="minmax"),
+    "ptq": variant("quantize", "base", **QUANTIZED),
+    "qat": variant(
+        "quantize", "base", method="qat", schedule="one", freeze_batch_norm=0, alpha=0.5
+    ),
+    "cut": variant("prune", "base", ratio=0.4, round_to=4, schedule="two"),
+    "cut-mixed": variant("quantize", "cut", **QUANTIZED, keep_float=["*attn*"]),
 }
 TOLERANCE = {"max_abs_diff": 20.0, "min_sqnr_db": 12.0, "min_agreement": 0.6}
 TOLERANCES = {
@@ -57,7 +62,7 @@ def write_params(folder: Path, **changes: dict[str, Any]) -> Params:
         "datasets": {"blocks": {"source": "yolo", "path": "", "size": SIZE, "calibration": 8}},
         "models": {"net": model, "wide": {**model, "architecture": "yolo26s"}},
         "schedules": {
-            "full": {**schedule, "epochs": 8, "learning_rate": 0.005},
+            "full": {**schedule, "epochs": 7, "learning_rate": 0.005},
             "two": {**schedule, "epochs": 2},
             "one": {**schedule, "epochs": 1},
             "none": {**schedule, "epochs": 0},
@@ -93,10 +98,10 @@ def data(folder: Path, augment: Augment | None = None) -> Data[Scenes]:
 
 
 def use_tiny_network(patch: pytest.MonkeyPatch) -> None:
-    """Whatever architecture is asked for, build the tiny one."""
+    """Build the tiny network for yolo26n, and a wider one for yolo26s."""
 
-    def build(_: str, classes: int, head: networks.Head) -> networks.Detector:
-        net = networks.wrap(plain(classes), head)
+    def build(architecture: str, classes: int, head: networks.Head) -> networks.Detector:
+        net = networks.wrap(plain(classes, {"yolo26n": 1.0, "yolo26s": 1.5}[architecture]), head)
         for module in net.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 0.2  # 0.03 takes more steps than a test has

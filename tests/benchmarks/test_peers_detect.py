@@ -231,7 +231,7 @@ def test_the_page_keeps_its_text_and_names_what_is_not_built(rows: list[Row]) ->
         test_images=4,
         calibration_images=2,
         rows=rows,
-        not_measured=[NotMeasured(name="x", setting="format=ncnn, quantize=8", why="refused")],
+        not_measured=[NotMeasured(name="x", setting="quantize=8", why="quantize=8: refused")],
     )
     found = Results(
         fingerprint={"cpu": "Abacus 9000", "isa": "beads"},
@@ -246,7 +246,7 @@ def test_the_page_keeps_its_text_and_names_what_is_not_built(rows: list[Row]) ->
     )
     page = table.insert(f"before\n{table.BEGIN}\nold figures\n{table.END}\nafter\n", found)
     assert page.startswith("before\n") and page.endswith("\nafter\n") and "old figures" not in page
-    assert "- `format=ncnn, quantize=8`: not built: refused" in page
+    assert "- not built: quantize=8: refused\n" in page
     assert "| `format=theirs-int8` | int8 | one-to-one | 50" in page and "| ptq | -" in page
     assert "**0 px**" in page and "1.50 [1.50, 1.50]" in page
     assert table.insert(page, found) == page

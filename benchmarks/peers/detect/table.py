@@ -57,7 +57,7 @@ def markdown(results: Results) -> str:
 def summary(group: GroupResult) -> str:
     """One group's heading, table and what was not measured."""
     lines = [_row(_COLUMNS), _row("---" for _ in _COLUMNS), *[_line(row) for row in group.rows]]
-    absent = [f"- `{asked.setting}`: not built: {asked.why}" for asked in group.not_measured]
+    absent = [f"- not built: {asked.why}" for asked in group.not_measured]
     heading = (
         f"### {group.baseline}, {group.format} ({group.engine}), {group.input}\n\n"
         f"{group.test_images:,} test images, {group.calibration_images} calibration images."
@@ -68,8 +68,9 @@ def summary(group: GroupResult) -> str:
 def _parity(parity: Parity) -> str:
     return (
         "### The same weights in Ultralytics' `predict` and in ours\n\n"
-        f"{parity.variant}, {parity.epochs} epochs on these {parity.images} images of COCO128 at "
-        f"{parity.input}: a figure of parity, of no accuracy. {parity.ours:,} detections of ours "
+        f"{parity.variant}, trained on COCO128 itself for {parity.epochs} epochs at "
+        f"{parity.input}: a figure of parity, of no accuracy. On all {parity.images} "
+        f"images there are {parity.ours:,} detections of ours "
         f"with a score of {parity.score:g} or more ({parity.confident:,} of 0.25 or more), "
         f"{parity.theirs:,} of theirs, {parity.matched:,} in common, {parity.unmatched} without a "
         f"partner. Of those in common, boxes differ by at most **{parity.max_box_px:.3g} px** of "

@@ -70,12 +70,17 @@ def objective(
 ) -> Detection:
     """Labelled boxes, and a teacher's maps; the teacher takes what the student takes.
 
-    Raises ModelError for a teacher with another input.
+    Raises ModelError for a teacher with another input or deployed head.
     """
     if teacher is not None and teacher.spec != data.spec:
         raise ModelError(
             "a detector's teacher sees the same augmented image as its student, so both need the "
             "same input; give the two models the same `input` in params.yaml"
+        )
+    if teacher is not None and _detector(teacher.net).head != boxes.head:
+        raise ModelError(
+            "a detector learns its head from the same head of its teacher, and this one deploys "
+            "the other; give the two models the same `head` in params.yaml"
         )
     return Detection(data, schedule, seed, boxes, teacher)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,11 +15,12 @@ from torch import nn
 from edgesmith.boxes import Boxes
 from edgesmith.data.detect import augment
 from edgesmith.data.detect.store import Scenes
+from edgesmith.errors import ModelError
 from edgesmith.params import Schedule
 from edgesmith.preprocess import Float32Array, normalise
 from edgesmith.tasks.detect.losses import LabelLoss, Labels, soft_loss
 from edgesmith.tasks.detect.metric import map50_95
-from edgesmith.tasks.detect.networks import Detector
+from edgesmith.tasks.fold import shown_whole
 from edgesmith.tasks.learning import Data, Teacher
 from edgesmith.tasks.loop import one_ahead
 from edgesmith.tasks.predict import as_input, predict
@@ -118,6 +120,11 @@ class Detection:
         """The teacher's maps, of as many heads as the student shows."""
         assert self.teacher is not None  # noqa: S101 - only asked with one
         net = self.teacher.net
-        if isinstance(net, Detector):
-            net.both = count > 6
-        return [level.float() for level in net(images)][:count]
+        with shown_whole(net) if count > 6 else nullcontext():
+            maps = [level.float() for level in net(images)]
+        if len(maps) < count:
+            raise ModelError(
+                "a detector that trains both of its heads needs a teacher that has both, and this "
+                "one was cast or quantized; name its parent as `teacher` in params.yaml"
+            )
+        return maps

@@ -145,30 +145,18 @@ def test_a_killed_run_goes_on_to_the_same_weights(data: Data[Scenes], tmp_path: 
     assert all(torch.equal(tensor, fresh.state_dict()[key]) for key, tensor in end.items())
 
 
-class Seen(nn.Module):
-    """A teacher that notes its inputs."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-        self.inputs: list[torch.Tensor] = []
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        self.inputs.append(x.clone())
-        given: tuple[torch.Tensor, ...] = self.net(x)
-        return given
-
-
 def test_a_teacher_sees_what_its_student_sees(data: Data[Scenes]) -> None:
     net = tiny_detector.network()
     net.both = True
-    guide = Seen(copy.deepcopy(net).eval())
+    guide = copy.deepcopy(net).eval()
+    inputs: list[torch.Tensor] = []
+    guide.register_forward_pre_hook(lambda _, given: inputs.append(given[0].clone()))
     objective = detection(data, teacher(data, guide))
     batch = next(iter(objective.epoch(0)))
     objective.loss(net.eval(), batch, 0.0)
 
-    assert len(guide.inputs) == 1
-    assert np.array_equal(guide.inputs[0].numpy(), batch.images)
+    assert len(inputs) == 1
+    assert np.array_equal(inputs[0].numpy(), batch.images)
 
 
 def test_a_student_that_equals_its_teacher_learns_nothing_from_it(data: Data[Scenes]) -> None:
@@ -192,10 +180,14 @@ def test_a_teacher_shows_as_many_heads_as_its_student(data: Data[Scenes], heads:
     learned = [part for part in net.heads() if any(p.grad is not None for p in part.parameters())]
     assert len(learned) == 2 * heads
     assert all(p.grad is None for p in guide.parameters())
+    # As it was: what it deploys is measured after training.
+    assert len(guide(torch.from_numpy(batch.images))) == 6
 
 
 def test_labels_and_teacher_are_weighed_by_alpha(data: Data[Scenes]) -> None:
-    net, guide = tiny_detector.network().eval(), tiny_detector.network("one-to-many")
+    net, guide = tiny_detector.network().eval(), tiny_detector.network()
+    with torch.no_grad():
+        guide.layers[0].conv.weight.mul_(1.5)
     losses = []
     for alpha in (0.0, 1.0, 0.25):
         objective = detection(data, teacher(data, guide, alpha))
@@ -215,6 +207,20 @@ def test_a_teacher_with_another_input_is_refused(data: Data[Scenes]) -> None:
 
     with pytest.raises(ModelError, match=r"need the same input; give the two models the same"):
         detection(data, other)
+
+
+def test_a_teacher_of_the_other_head_is_refused(data: Data[Scenes]) -> None:
+    with pytest.raises(ModelError, match="give the two models the same `head`"):
+        detection(data, teacher(data, tiny_detector.network("one-to-many")))
+
+
+def test_a_teacher_without_the_head_that_is_trained_is_refused(data: Data[Scenes]) -> None:
+    guide = tiny_detector.network()
+    guide.drop_other_head()
+    objective = detection(data, teacher(data, guide))
+
+    with pytest.raises(ModelError, match="needs a teacher that has both"):
+        objective.loss(tiny_detector.network(), next(iter(objective.epoch(0))), 0.0)
 
 
 def test_an_untrained_network_finds_nothing(data: Data[Scenes]) -> None:
