@@ -55,7 +55,7 @@ def _panel(axes: Axes, baseline: str, lines: Sequence[Line]) -> list[Label]:
     axes.set_ylabel(f"{' or '.join(metrics)}, % (bar: 95 % interval)")
     # Time grows with the pixels, as the square of the size.
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 8)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.grid(alpha=0.3)
@@ -80,5 +80,5 @@ def _panel(axes: Axes, baseline: str, lines: Sequence[Line]) -> list[Label]:
         ]
     axes.margins(x=0.08)
     if labels:
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
     return labels
