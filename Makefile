@@ -38,7 +38,8 @@ lint: .venv/ready
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv .venv || { echo "missing venv module: apt-get install python3-venv"; exit 1; }
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
-	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --compile-bytecode -r requirements.lock
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --no-deps --compile-bytecode \
+	  -r requirements.lock
 	.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --editable .
 	touch $@
 
