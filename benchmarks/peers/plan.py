@@ -108,12 +108,14 @@ def peers(format_name: Format, arch: str, isa: str) -> tuple[Peer, ...]:
 
 
 def groups(params: Params, arch: str, isa: str) -> list[Group]:
-    """A group per format for each baseline that has variants quantized straight from it.
+    """A group per format for each classifier that has variants quantized straight from it.
 
     Variants calibrated without training come first, for that is what the peers do.
     """
     made: dict[str, list[tuple[bool, str]]] = {}
     for name, variant in params.variants.items():
+        if variant.task != "classify":
+            continue  # benchmarks/peers/detect compares detectors
         if not isinstance(variant, QuantizeVariant) or variant.method == "ladder":
             continue  # a ladder ends with one of the other methods, which have rows of their own
         if variant.parent == variant.baseline:
