@@ -41,7 +41,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tiny.run(stage, f"efficientnet-lite0-{name}")
             for format_name in FORMATS:
                 tiny.run(f"export_{format_name}", f"efficientnet-lite0-{name}")
-                tiny.run("evaluate", f"efficientnet-lite0-{name}", format_name)
+                tiny.run("evaluate_classify", f"efficientnet-lite0-{name}", format_name)
     return folder
 
 
