@@ -74,6 +74,7 @@ def test_between_the_products_of_attention_nothing_is_rounded(net: Detector) -> 
     assert within == {*layers, "/add"}
 
 
+@pytest.mark.slow
 def test_a_network_in_training_has_the_same_ranges(net: Detector) -> None:
     training = tiny.network()
     training.drop_other_head()
