@@ -2,7 +2,7 @@
 # make test    set up, lint, check types, run all tests
 # make peers   our INT8 beside other quantizers' of the same weights -> docs/peers.md
 # make peers-detect   our detectors beside Ultralytics' exports -> docs/peers-detect.md
-# make smoke   the same graph in a temporary copy, tiny: minutes instead of a quarter of an hour
+# make smoke   the same graph in a temporary copy, tiny: minutes
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: repro test fast-test smoke peers peers-detect lint lock clean

@@ -22,5 +22,6 @@ find . -name dvc.lock -delete
 for overlay in params/smoke.yaml "${@:2}"; do
   edgesmith overlay "$overlay"
 done
+python scripts/repro.py
 dvc repro
 edgesmith compare
