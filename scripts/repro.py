@@ -5,8 +5,8 @@ usage: python scripts/repro.py [JOBS]
 Most stages keep one core busy. Here those that do not need each other run side by side, JOBS at a
 time (as many as the machine has cores for `build_threads`). Stages that measure time are left out:
 they want the machine for themselves, and so does everything that reads their figures. Each stage is
-checked, run and recorded by DVC's own code under DVC's own locks, so a plain `dvc repro` before,
-after or instead gives the same.
+checked, run and recorded by DVC's own code under DVC's own locks, as a fork of a process that has
+the libraries imported (forked.py). A plain `dvc repro` before, after or instead gives the same.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 import networkx as nx
 import yaml
 from dvc.repo import Repo
+from forked import install
 
 LOGS = Path("tmp/repro")
 # Not run beside others, and with them whatever depends on them.
@@ -40,9 +41,13 @@ def main() -> int:
     left_out = alone.union(*(nx.ancestors(graph, name) for name in alone))
     # What comes after a stale stage is looked at too: its inputs may change.
     todo = stale.union(*(nx.ancestors(graph, name) for name in stale)) - left_out
-    if jobs < 2 or len(todo) < 2:
+    if len(todo) < 2:
         return 0
-    return _run(graph.subgraph(todo).copy(), jobs)
+    try:
+        return _run(graph.subgraph(todo).copy(), jobs)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        return 130
 
 
 def _graph(repo: Repo) -> nx.DiGraph:
@@ -65,8 +70,9 @@ def _run(waiting: nx.DiGraph, jobs: int) -> int:
     total, done = len(waiting), 0
     weight = {name: len(nx.ancestors(waiting, name)) for name in waiting}
     running: dict[Future[float], str] = {}
+    install()
     # A process each that lives on: opening the repository takes seconds.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _open) as pool:
+    with ProcessPoolExecutor(jobs, get_context("fork"), _open) as pool:
         while len(waiting):
             ready = [n for n in waiting if not waiting.out_degree(n) and n not in running.values()]
             ready.sort(key=lambda name: (-weight[name], name))

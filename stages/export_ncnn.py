@@ -1,5 +1,6 @@
 """Write a variant as NCNN: models/<variant>/ -> artifacts/<variant>/ncnn."""
 
+import time
 from pathlib import Path
 
 from edgesmith.files import output_folder
@@ -12,6 +13,7 @@ from stages._run import main
 
 
 def run(variant: str) -> None:
+    started = time.perf_counter()
     model, artifact = Path("models") / variant, Path("artifacts") / variant / "ncnn"
     with output_folder(artifact) as folder:
         written = ncnn.export(model, folder)
@@ -24,7 +26,7 @@ def run(variant: str) -> None:
             return ncnn_layers.rank(model, folder, written.blobs, images)
 
         gate.admit(artifact, folder, written.description, load_params(), rank)
-    cost.write(variant, "ncnn")
+    cost.write(variant, "ncnn", time.perf_counter() - started)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Write a variant as ONNX, for ONNX Runtime and for TensorRT: models/ -> artifacts/<variant>/."""
 
+import time
 from pathlib import Path
 
 from edgesmith.files import output_folder
@@ -12,6 +13,7 @@ from stages._run import main
 
 
 def run(variant: str) -> None:
+    started = time.perf_counter()
     params = load_params()
     model = Path("models") / variant
     traced = onnx.trace(model, params.export, dynamic=False)
@@ -28,7 +30,7 @@ def run(variant: str) -> None:
                 return _rank(model, folder / onnx.FILE, written.layers, images)  # noqa: B023
 
             gate.admit(artifact, folder, written.description, params, rank)
-    cost.write(variant, "onnx")
+    cost.write(variant, "onnx", time.perf_counter() - started)
 
 
 def _rank(model: Path, file: Path, values: dict[str, str], images: UInt8Array) -> Ranking:

@@ -1,5 +1,6 @@
 """Write a variant as TFLite: models/ -> artifacts/<variant>/tflite."""
 
+import time
 from pathlib import Path
 
 from edgesmith.files import output_folder
@@ -13,6 +14,7 @@ from stages._run import main
 
 
 def run(variant: str) -> None:
+    started = time.perf_counter()
     params = load_params()
     model, artifact = Path("models") / variant, Path("artifacts") / variant / "tflite"
     converted = tflite.convert(model)
@@ -31,7 +33,7 @@ def run(variant: str) -> None:
             return tflite_layers.rank(model, folder / tflite.FILE, described, images)
 
         gate.admit(artifact, folder, described, params, rank)
-    cost.write(variant, "tflite")
+    cost.write(variant, "tflite", time.perf_counter() - started)
 
 
 if __name__ == "__main__":

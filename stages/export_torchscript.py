@@ -1,5 +1,6 @@
 """Write a variant as TorchScript: models/<variant>/ -> artifacts/<variant>/torchscript."""
 
+import time
 from pathlib import Path
 
 from edgesmith.files import output_folder
@@ -10,6 +11,7 @@ from stages._run import main
 
 
 def run(variant: str) -> None:
+    started = time.perf_counter()
     params = load_params()
     model, artifact = Path("models") / variant, Path("artifacts") / variant / "torchscript"
     with output_folder(artifact) as folder:
@@ -21,7 +23,7 @@ def run(variant: str) -> None:
             params,
             lambda images: torchscript.rank(model, written, images),
         )
-    cost.write(variant, "torchscript")
+    cost.write(variant, "torchscript", time.perf_counter() - started)
 
 
 if __name__ == "__main__":

@@ -33,12 +33,12 @@ def admit(
     model = Path("models") / description.variant
     count = params.export.parity_images
     data = Path("data") / params.variants[description.variant].dataset
-    test = task_of(description.task).load_split(data, "test", description.input.preprocess)
+    load = task_of(description.task).load_split
+    chosen = load(data, "test", description.input.preprocess, first=count)
     session = engine(folder, description).load(folder, description, params.build_threads, ["cpu"])
     # Mixed artifacts are integer ones with a few layers in float.
     precision = "int8" if description.precision == "mixed" else description.precision
     tolerance = getattr(getattr(params.tolerances, description.task), precision)
-    chosen = test.first(count)
     measured = parity.measure(
         predict(session, chosen.images),
         load_reference(model)["self"][:count],
@@ -48,7 +48,7 @@ def admit(
         str(model),
         tolerance,
     )
-    images = test.images[:_RANKED_IMAGES]
-    parity.check(measured, tolerance, str(artifact), lambda: rank_layers(images))
+    ranked = chosen.images[:_RANKED_IMAGES]
+    parity.check(measured, tolerance, str(artifact), lambda: rank_layers(ranked))
     contracts.write(contracts.prove(description, measured), folder)
     print(f"{artifact}: {measured.sqnr_db} dB, agreement {measured.agreement}")

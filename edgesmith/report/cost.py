@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import resource
-import time
 from pathlib import Path
 from typing import Literal
 
-import psutil
 from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from edgesmith import files
@@ -17,7 +15,7 @@ from edgesmith.errors import ContractError
 
 
 class Cost(BaseModel):
-    """Seconds from the start of the process, imports and parity gate included, and peak memory.
+    """Seconds without those of importing libraries, parity gate included, and peak memory.
 
     `peak_rss_mb` is that of the largest process, the exporting one or a converter that it ran.
     """
@@ -32,15 +30,15 @@ class Cost(BaseModel):
     peak_rss_mb: PositiveFloat
 
 
-def write(variant: str, format_name: str) -> None:
-    """Write what this process took until now."""
+def write(variant: str, format_name: str, seconds: float) -> None:
+    """Write that this process took `seconds`, and how much memory until now."""
     # A child begins with its parent's pages, so that its peak is never below ours at the time.
     converters = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
     cost = Cost(
         fingerprint=fingerprint.fingerprint_id(fingerprint.fingerprint()),
         variant=variant,
         format=format_name,
-        seconds=round(time.time() - psutil.Process().create_time(), 2),
+        seconds=round(seconds, 2),
         peak_rss_mb=round(max(peak_rss_mb(), converters), 1),
     )
     files.write_json(

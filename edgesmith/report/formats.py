@@ -61,8 +61,9 @@ def exports(costs: Sequence[Cost], device: Device) -> list[str]:
         for name, members in grouped.items()
     ]
     return [
-        "Each in a process of its own, from its start until the artifact had passed the gate; "
-        "memory is the peak of its largest process.",
+        "Each in a process of its own until the artifact had passed the gate, torch's import "
+        "left out, while others ran beside it; memory is the peak of its largest "
+        "process.",
         "",
         *table(("variant", *formats), rows),
     ]

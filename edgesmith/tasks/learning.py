@@ -23,10 +23,6 @@ class Images(Protocol):
         """N."""
         ...
 
-    def first(self, count: int) -> Images:
-        """The first `count` images, or all where there are fewer."""
-        ...
-
 
 SplitT = TypeVar("SplitT", bound=Images)
 

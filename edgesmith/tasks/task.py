@@ -40,7 +40,9 @@ class Task(Protocol):
         """Layers whose output channels must stay, each with the reason."""
         ...
 
-    def load_split(self, folder: Path, split: str, spec: Preprocess) -> Images:
+    def load_split(
+        self, folder: Path, split: str, spec: Preprocess, first: int | None = None
+    ) -> Images:
         """A split of the stored dataset in `folder`, fitted."""
         ...
 

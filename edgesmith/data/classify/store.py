@@ -6,9 +6,11 @@ members `class/name.png`. Equal images give equal bytes: no times, no owners, a 
 
 from __future__ import annotations
 
+import sys
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -53,10 +55,6 @@ class Split:
     def __len__(self) -> int:
         return len(self.names)
 
-    def first(self, count: int) -> Split:
-        """The first images, as stratified as the whole."""
-        return Split(self.images[:count], self.labels[:count], self.names[:count])
-
 
 def write_dataset(
     folder: Path, labels: list[str], splits: Mapping[str, Iterable[Sample]], source: str
@@ -81,8 +79,10 @@ def write_dataset(
     return index
 
 
-def load_split(folder: Path, split: str, spec: Preprocess) -> Split:
+def load_split(folder: Path, split: str, spec: Preprocess, first: int | None = None) -> Split:
     """Decode and fit all images of a split, in stored order; an empty split gives N = 0.
+
+    `first`: only so many of them.
 
     Raises DataError when the dataset is missing, or does not match its index.
     """
@@ -91,12 +91,12 @@ def load_split(folder: Path, split: str, spec: Preprocess) -> Split:
         raise DataError(f"{folder}: holds boxes, not classes; use it for a detector")
     path = verified_tar(folder, index, split)
     known = {label: number for number, label in enumerate(index.labels)}
-    count = index.splits[split].images
+    count = min(index.splits[split].images, first or sys.maxsize)
     images = np.empty((count, spec.height, spec.width, 3), np.uint8)
     labels = np.empty(count, np.int64)
     names = []
     with tarfile.open(path, mode="r:") as tar:
-        for place, member in enumerate(tar):
+        for place, member in enumerate(islice(tar, count)):
             where = f"{path}: {member.name}"
             label = member.name.split("/")[0]
             stream = tar.extractfile(member)

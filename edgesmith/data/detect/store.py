@@ -7,9 +7,11 @@ width and height. Equal images and boxes give equal bytes.
 
 from __future__ import annotations
 
+import sys
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -69,16 +71,6 @@ class Scenes:
     def __len__(self) -> int:
         return len(self.names)
 
-    def first(self, count: int) -> Scenes:
-        """The first images."""
-        return Scenes(
-            self.images[:count],
-            self.boxes[:count],
-            self.classes[:count],
-            self.sizes[:count],
-            self.names[:count],
-        )
-
 
 def write_scenes(
     folder: Path, labels: list[str], splits: Mapping[str, Iterable[AnnotatedImage]], source: str
@@ -99,8 +91,10 @@ def write_scenes(
     return index
 
 
-def load_scenes(folder: Path, split: str, spec: Preprocess) -> Scenes:
+def load_scenes(folder: Path, split: str, spec: Preprocess, first: int | None = None) -> Scenes:
     """Decode and letterbox all images of a split, in stored order; an empty split gives N = 0.
+
+    `first`: only so many of them.
 
     Raises DataError when the dataset is missing, holds no boxes, does not match its index, or
     `spec` does anything but letterbox.
@@ -114,11 +108,11 @@ def load_scenes(folder: Path, split: str, spec: Preprocess) -> Scenes:
     if index.task != "detect":
         raise DataError(f"{folder}: holds classes, not boxes; use it for a classifier")
     path = verified_tar(folder, index, split)
-    count = index.splits[split].images
+    count = min(index.splits[split].images, first or sys.maxsize)
     images = np.empty((count, spec.height, spec.width, 3), np.uint8)
     sizes = np.empty((count, 2), np.int64)
     boxes, classes, names = [], [], []
-    for place, (name, content, text) in enumerate(_pairs(path)):
+    for place, (name, content, text) in enumerate(islice(_pairs(path), count)):
         image = decode_image(content, f"{path}: {name}")
         height, width = image.shape[:2]
         numbers, centred = _parse(text, len(index.labels), f"{path}: labels of {name}")
