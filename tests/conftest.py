@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.artifacts import make_artifact
+from tests.once import once
 
 
 @pytest.fixture
@@ -19,14 +20,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny checkout with the trained variant `base`, for all tests; to be read only."""
     from tests import tiny  # noqa: PLC0415 (torch, 3 s: not for tests of the device side)
 
-    folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+    def make(folder: Path) -> None:
         tiny.write_data(folder)
         tiny.write_params(folder)
         tiny.run("init", "net")
         tiny.run("train", "base")
-    return folder
+
+    return once(tmp_path_factory, "trained", make)
 
 
 @pytest.fixture
@@ -47,12 +47,11 @@ def chain(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     from tests import tiny  # noqa: PLC0415 (as above)
 
-    folder = tmp_path_factory.mktemp("chain") / "checkout"
-    shutil.copytree(trained, folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+    def make(folder: Path) -> None:
+        shutil.copytree(trained, folder, dirs_exist_ok=True)
         tiny.write_params(folder, variants=tiny.CHAIN)
         for name, variant in tiny.CHAIN.items():
             if name != "base":
                 tiny.run(variant["step"], name)
-    return folder
+
+    return once(tmp_path_factory, "chain", make)

@@ -185,6 +185,7 @@ def test_zeros_survive_training(checkout: Path, sparsity: str, keys: dict[str, f
     assert card.trained["params_removed"] == card.trained["macs_removed"] == 0
 
 
+@pytest.mark.slow
 def test_a_killed_pruning_goes_on_to_the_same_weights(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

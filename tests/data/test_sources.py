@@ -316,6 +316,7 @@ def test_a_missing_cifar_batch_is_named(tmp_path: Path) -> None:
     refused(tmp_path, rule(root, source="cifar10"), "data_batch_3 is missing; unpack")
 
 
+@pytest.mark.slow
 def test_real_cifar10(tmp_path: Path, shared: Path) -> None:
     asked = rule(
         shared / "cifar10.tar.xz", source="cifar10", train=100, val=20, test=50, calibration=20

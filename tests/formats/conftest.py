@@ -51,13 +51,13 @@ def quantized(tmp_path_factory: pytest.TempPathFactory) -> Quantized:
 @pytest.fixture(scope="session")
 def exported(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`chain` with `base`, `half` and `ptq` as ONNX, by the stage; to be read only."""
-    folder = tmp_path_factory.mktemp("exported") / "checkout"
-    shutil.copytree(chain, folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+
+    def make(folder: Path) -> None:
+        shutil.copytree(chain, folder, dirs_exist_ok=True)
         for name in ("base", "half", "ptq"):
             tiny.run("export_onnx", name)
-    return folder
+
+    return once(tmp_path_factory, "exported", make)
 
 
 @dataclass
@@ -89,25 +89,25 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Conve
 @pytest.fixture(scope="session")
 def exported_tflite(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`chain` with `base`, `half` and `ptq` as TFLite, by the stage; to be read only."""
-    folder = tmp_path_factory.mktemp("exported_tflite") / "checkout"
-    shutil.copytree(chain, folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+
+    def make(folder: Path) -> None:
+        shutil.copytree(chain, folder, dirs_exist_ok=True)
         for name in ("base", "half", "ptq"):
             tiny.run("export_tflite", name)
-    return folder
+
+    return once(tmp_path_factory, "exported_tflite", make)
 
 
 @pytest.fixture(scope="session")
 def exported_ncnn(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`chain` with `base`, `half` and `ptq` as NCNN, by the stage; to be read only."""
-    folder = tmp_path_factory.mktemp("exported_ncnn") / "checkout"
-    shutil.copytree(chain, folder)
-    before = set(folder.iterdir())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+
+    def make(folder: Path) -> None:
+        shutil.copytree(chain, folder, dirs_exist_ok=True)
+        before = set(folder.iterdir())
         for name in ("base", "half", "ptq"):
             tiny.run("export_ncnn", name)
-    # pnnx writes nine files beside the two that are wanted.
-    assert set(folder.iterdir()) - before == {folder / "artifacts", folder / "metrics"}
-    return folder
+        # pnnx writes nine files beside the two that are wanted.
+        assert set(folder.iterdir()) - before == {folder / "artifacts", folder / "metrics"}
+
+    return once(tmp_path_factory, "exported_ncnn", make)

@@ -148,6 +148,7 @@ def test_exporting_again_gives_the_same_bytes(made: Made, tmp_path: Path) -> Non
         assert (tmp_path / name).read_bytes() == (case.folder / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_the_layer_at_fault_comes_before_those_that_it_spoils(made: Made, tmp_path: Path) -> None:
     case = made("resnet18")
     shutil.copytree(case.variant, tmp_path / "models/int")
@@ -171,6 +172,7 @@ def test_the_layer_at_fault_comes_before_those_that_it_spoils(made: Made, tmp_pa
             assert level == pytest.approx(intact[key], abs=0.01)
 
 
+@pytest.mark.slow
 def test_an_artifact_outside_its_tolerance_is_not_written(
     exported_ncnn: Path, checkout: Path
 ) -> None:

@@ -53,7 +53,7 @@ class Graph:
 
 @pytest.fixture(
     params=[
-        "resnet18",
+        pytest.param("resnet18", marks=pytest.mark.slow),
         "efficientnet_lite0",
         pytest.param("mobilenet_v3_small", marks=pytest.mark.slow),
     ]

@@ -16,6 +16,7 @@ ENTRY = {"task": "classify", "dataset": "tints", "images": 8}
 AUTO = tiny.variant("quantize", "base", method="ladder", max_drop=1)
 
 
+@pytest.mark.slow
 def test_layers_are_ranked_and_rungs_shown(checkout: Path) -> None:
     variants = {**tiny.CHAIN, "auto": AUTO}
     tiny.write_params(checkout, variants=variants, sensitivity={"auto": ENTRY})

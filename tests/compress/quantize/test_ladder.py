@@ -174,6 +174,7 @@ def damage(folder: Path) -> None:
     store.save(folder / "models/base", net, card)
 
 
+@pytest.mark.slow
 def test_the_ladder_climbs_until_the_layer_at_fault_is_float(checkout: Path) -> None:
     damage(checkout)
     write_params(checkout, variants={**tiny.CHAIN, "auto": ladder(max_drop=0.05)})
@@ -199,12 +200,13 @@ def test_the_ladder_climbs_until_the_layer_at_fault_is_float(checkout: Path) -> 
     assert json.loads((folder / rungs.FILE).read_text())["rungs"]["ptq"]["drop"] == ptq.drop
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("schedule", "train", "last"),
     [
         ("none", 96, "qat left out: schedule none has no epochs"),
-        pytest.param("one", 0, "qat left out: dataset tints has no train", marks=pytest.mark.slow),
-        pytest.param("one", 96, "qat 0.", marks=pytest.mark.slow),
+        ("one", 0, "qat left out: dataset tints has no train"),
+        ("one", 96, "qat 0."),
     ],
 )
 def test_a_ladder_that_is_too_short_names_every_figure(

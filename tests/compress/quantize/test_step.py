@@ -81,6 +81,7 @@ def test_learning_changes_weights_and_ranges(chain: Path) -> None:
     assert all(map(math.isfinite, card.trained["phases"][1]["val_metric"]))
 
 
+@pytest.mark.slow
 def test_a_folded_network_learns_without_live_statistics(checkout: Path) -> None:
     write_params(
         checkout,

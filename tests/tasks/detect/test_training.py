@@ -123,6 +123,7 @@ def test_a_batch_without_any_box_teaches_that_there_is_nothing(data: Data[Scenes
     assert sum(after) < sum(before)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(data: Data[Scenes], tmp_path: Path) -> None:
     class Dies(Detection):
         def epoch(self, number: int) -> Iterator[Batch]:
