@@ -13,6 +13,7 @@ from edgesmith.formats import tflite
 from edgesmith.formats.onnx import Traced, Written, trace, write
 from edgesmith.params import Export
 from tests import tiny
+from tests.once import once
 
 
 @dataclass
