@@ -71,7 +71,8 @@ export: {opset: 21, batch: "1", parity_images: 8}
 runtime: {threads: 1, providers: [cpu]}
 bench: {rounds: 2, min_runs: 5, min_seconds: 0.01, max_warmup_seconds: 0.1}
 formats:
-  tflite: &both {base: &base {task: classify, dataset: signs, baseline: base}, ptq: *base}
+  tflite: &both
+    {base: &base {task: classify, dataset: signs, baseline: base}, ptq: *base, pruned: *base}
   ncnn: *both
   torchscript: *both
 runtimes:

@@ -75,12 +75,12 @@ def test_names_within_a_changed_alias_stay_unique(params: Path) -> None:
     _apply(params, "formats: {ncnn: {qat: {task: classify, dataset: signs, baseline: base}}}\n")
     merged = load_params(params)
     assert [list(cells) for _, cells in merged.formats] == [
-        ["base", "ptq"],
-        ["base", "ptq", "qat"],
-        ["base", "ptq"],
+        ["base", "ptq", "pruned"],
+        ["base", "ptq", "pruned", "qat"],
+        ["base", "ptq", "pruned"],
     ]
     _apply(params, "formats: {ncnn: {qat: null}}\n")
-    assert load_params(params).formats.ncnn.keys() == {"base", "ptq"}
+    assert load_params(params).formats.ncnn.keys() == {"base", "ptq", "pruned"}
 
 
 def test_invalid_result_changes_nothing_and_names_overlay_and_key(params: Path) -> None:

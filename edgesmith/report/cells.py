@@ -84,13 +84,14 @@ class Cell:
 def read_cells(params: Params, metrics: Path, device: Device) -> list[Cell]:
     """All evaluated cells of the variants in `params.yaml`, in its order, then by format.
 
-    Metric files of variants that `params.yaml` no longer defines are passed over. Raises
+    Metric files of variants and formats that `params.yaml` no longer lists are passed over. Raises
     ContractError for a damaged file and ParamsError when there is none at all.
     """
+    listed = {"onnx": params.variants, **dict(params.formats)}
     accuracies = {
         (record.variant, record.format): record
         for path in sorted((metrics / "accuracy").glob("*.json"))
-        if (record := accuracy_record.read(path)).variant in params.variants
+        if (record := accuracy_record.read(path)).variant in listed.get(record.format, ())
     }
     if not accuracies:
         raise ParamsError(

@@ -54,6 +54,12 @@ def test_spread_spans_all_formats_and_the_graph_that_they_came_from(checkout: Pa
     assert _row(lines, "base")[4] == "—"
 
 
+def test_a_format_that_is_no_longer_asked_for_is_left_out(checkout: Path) -> None:
+    add_cell(checkout, "longer", 897, format_name="tflite")
+
+    assert {cell.name for cell in _cells(checkout)} == {"base.onnx", "pruned.onnx"}
+
+
 def test_what_exports_took_is_shown_of_this_machine_alone(checkout: Path) -> None:
     _cost(checkout, "base", "onnx")
     _cost(checkout, "pruned", "onnx", fingerprint="ffffffffffff")

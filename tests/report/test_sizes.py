@@ -32,6 +32,8 @@ def _params(folder: Path) -> Params:
     place = {"task": "detect", "teacher": "yolo", "baseline": "yolo-base", "dataset": "scenes"}
     for name, (parent, step, _, _) in CHAIN.items():
         content["variants"][name] = {**place, **step, "parent": parent, "schedule": "full"}
+    listed = {name: {k: place[k] for k in ("task", "dataset", "baseline")} for name in CHAIN}
+    content["formats"]["ncnn"] = content["formats"]["ncnn"] | listed
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return load_params(path)
