@@ -1,12 +1,15 @@
-"""`dvc repro` with several stages at a time; what it leaves to do, `dvc repro` does afterwards.
+"""`dvc repro` with several stages at a time.
 
 usage: python scripts/repro.py [JOBS]
 
 Most stages keep one core busy. Here those that do not need each other run side by side, JOBS at a
-time (as many as the machine has cores for `build_threads`). Stages that measure time are left out:
-they want the machine for themselves, and so does everything that reads their figures. Each stage is
-checked, run and recorded by DVC's own code under DVC's own locks, as a fork of a process that has
-the libraries imported (forked.py). A plain `dvc repro` before, after or instead gives the same.
+time (as many as the machine has cores for `build_threads`). Stages that measure time come after
+them, one by one: they want the machine for themselves. Each stage is checked, run and recorded by
+DVC's own code under DVC's own locks, as a fork of a process that has the libraries imported
+(forked.py). A plain `dvc repro` before, after or instead gives the same.
+
+dvc.lock is written for many stages at once, because parsing a long one takes seconds. What ended in
+the last minute before a kill is not in it: DVC takes that from its cache of runs, or runs it again.
 """
 
 from __future__ import annotations
@@ -15,32 +18,35 @@ import contextlib
 import os
 import sys
 import time
+from collections import defaultdict
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import networkx as nx
 import yaml
+from dvc.dvcfile import ProjectFile
 from dvc.repo import Repo
+from dvc.stage import PipelineStage
 from forked import install
 
 LOGS = Path("tmp/repro")
-# Not run beside others, and with them whatever depends on them.
+# Not run beside others.
 _ALONE = "stages.benchmark"
+_RECORD_SECONDS = 60
 _FAILED_LINES = 30
 
 
 def main() -> int:
-    """Bring all stages up to date that need no quiet machine; 1 when one fails."""
+    """Bring all stages up to date; 1 when one fails."""
     threads = int(yaml.safe_load(Path("params.yaml").read_text())["build_threads"])
     default = max(1, (os.cpu_count() or 1) // threads)
     jobs = int(sys.argv[1]) if len(sys.argv) > 1 else default
     with Repo() as repo:
         graph, stale = _graph(repo), _stale(repo)
-    alone = {name for name, data in graph.nodes(data=True) if _ALONE in data["cmd"]}
-    left_out = alone.union(*(nx.ancestors(graph, name) for name in alone))
     # What comes after a stale stage is looked at too: its inputs may change.
-    todo = stale.union(*(nx.ancestors(graph, name) for name in stale)) - left_out
+    todo = stale.union(*(nx.ancestors(graph, name) for name in stale))
     if len(todo) < 2:
         return 0
     try:
@@ -69,6 +75,7 @@ def _run(waiting: nx.DiGraph, jobs: int) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     total, done = len(waiting), 0
     weight = {name: len(nx.ancestors(waiting, name)) for name in waiting}
+    alone = {name for name, data in waiting.nodes(data=True) if _ALONE in data["cmd"]}
     running: dict[Future[float], str] = {}
     install()
     # A process each that lives on: opening the repository takes seconds.
@@ -76,7 +83,12 @@ def _run(waiting: nx.DiGraph, jobs: int) -> int:
         while len(waiting):
             ready = [n for n in waiting if not waiting.out_degree(n) and n not in running.values()]
             ready.sort(key=lambda name: (-weight[name], name))
-            for name in ready[: jobs - len(running)]:
+            beside = [name for name in ready if name not in alone]
+            if beside and alone.isdisjoint(running.values()):
+                chosen = beside[: jobs - len(running)]
+            else:
+                chosen = [] if running else ready[:1]
+            for name in chosen:
                 running[pool.submit(_reproduce, name)] = name
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -106,25 +118,52 @@ def _log(name: str) -> Path:
     return LOGS / f"{name.replace('/', '.').replace(':', '.')}.log"
 
 
-_repo: Repo | None = None
-_stages: dict[str, object] = {}
+class _Worker:
+    """A process of the pool: its repository, and the stages that it ran but has not recorded."""
+
+    def __init__(self) -> None:
+        self.repo = Repo(_wait_for_lock=True)
+        self.stages = {stage.addressing: stage for stage in self.repo.index.stages}
+        self._unrecorded: dict[ProjectFile, list[PipelineStage]] = defaultdict(list)
+        self._since = time.monotonic()
+
+    def reproduce(self, name: str) -> bool:
+        stage = self.stages[name]
+        with self.repo.lock:
+            ran = stage.reproduce() is not None
+            if ran:
+                self._unrecorded[stage.dvcfile].append(stage)
+            if time.monotonic() - self._since > _RECORD_SECONDS:
+                self._write()
+        return ran
+
+    def record(self) -> None:
+        with self.repo.lock:
+            self._write()
+
+    def _write(self) -> None:
+        for file, stages in self._unrecorded.items():
+            file.dump_stages(stages, update_pipeline=False)
+        self._unrecorded.clear()
+        self._since = time.monotonic()
+
+
+_worker: _Worker | None = None
 
 
 def _open() -> None:
-    global _repo  # noqa: PLW0603 - a worker's own
-    _repo = Repo(_wait_for_lock=True)
-    _stages.update({stage.addressing: stage for stage in _repo.index.stages})
+    global _worker  # noqa: PLW0603 - each process of the pool has its own
+    _worker = _Worker()
+    # Also when a stage failed, or at Ctrl-C.
+    Finalize(None, _worker.record, exitpriority=1)
 
 
 def _reproduce(name: str) -> float:
     """Seconds that the stage took; 0 when nothing had changed."""
-    assert _repo is not None  # noqa: S101 - the pool opens it
-    stage = _stages[name]
+    assert _worker is not None  # noqa: S101 - the pool opens it
     start = time.monotonic()
-    with _log(name).open("w") as log, _output_to(log.fileno()), _repo.lock:
-        ran = stage.reproduce()
-        if ran:
-            stage.dump(update_pipeline=False)
+    with _log(name).open("w") as log, _output_to(log.fileno()):
+        ran = _worker.reproduce(name)
     return time.monotonic() - start if ran else 0.0
 
 

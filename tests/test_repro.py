@@ -39,17 +39,18 @@ Path(target).write_text(text + f" {name} {os.environ['DVC_STAGE']} {'torch' in s
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Two stages beside each other, and one that needs both."""
+    """Two stages beside each other, one that needs both, and one that measures."""
     (tmp_path / "stages").mkdir()
     (tmp_path / "stages/__init__.py").touch()
     (tmp_path / "stages/copy.py").write_text(_STAGE)
+    (tmp_path / "stages/benchmark.py").write_text(_STAGE)
     (tmp_path / "params.yaml").write_text("build_threads: 1\n")
     for name in ("a", "b"):
         (tmp_path / f"{name}.txt").write_text(name)
 
-    def stage(name: str, source: str, *others: str) -> dict[str, object]:
+    def stage(name: str, source: str, *others: str, module: str = "copy") -> dict[str, object]:
         return {
-            "cmd": f"python -m stages.copy {name} {source} {name}.out",
+            "cmd": f"python -m stages.{module} {name} {source} {name}.out",
             "deps": [source, *others],
             "outs": [f"{name}.out"],
         }
@@ -58,6 +59,7 @@ def repository(tmp_path: Path) -> Path:
         "a": stage("a", "a.txt"),
         "b": stage("b", "b.txt"),
         "both": stage("both", "a.out", "b.out"),
+        "timed": stage("timed", "b.txt", module="benchmark"),
     }
     (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
@@ -72,15 +74,17 @@ def test_stages_run_side_by_side_and_dvc_finds_them_done(repository: Path) -> No
     assert first.returncode == 0, first.stderr
     assert (repository / "both.out").read_text() == "a a a True both both True"
     order = (repository / "order").read_text().splitlines()
-    assert set(order[:2]) == {"a starts", "b starts"} and order[-2:] == ["both starts", "both ends"]
+    assert set(order[:2]) == {"a starts", "b starts"}
+    assert order[4:] == ["both starts", "both ends", "timed starts", "timed ends"]
+    assert (repository / "timed.out").read_text() == "b timed timed False"
     assert "up to date" in _dvc(repository, "status")
 
     (repository / "b.txt").write_text("changed")
     second = _repro(repository)
 
     assert second.returncode == 0, second.stderr
-    assert (repository / "order").read_text().splitlines()[6:] == [
-        *("b starts", "b ends", "both starts", "both ends")
+    assert (repository / "order").read_text().splitlines()[8:] == [
+        *("b starts", "b ends", "both starts", "both ends", "timed starts", "timed ends")
     ]
     assert "up to date" in _dvc(repository, "status")
 
