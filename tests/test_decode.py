@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edgesmith import contract as contracts
@@ -146,6 +146,16 @@ def random_predictions(seed: int, classes: int, size: int = 64) -> np.ndarray:
     return np.concatenate([boxes, random.normal(-1, 2, (cells, classes))], 1).astype(np.float32)
 
 
+def overlaps(centred: np.ndarray) -> np.ndarray:
+    """IoU of all pairs of (N, 4) boxes: cx, cy, width, height."""
+    centre, half = centred[:, :2].astype(np.float64), centred[:, 2:].astype(np.float64) / 2
+    low = np.maximum((centre - half)[:, None], (centre - half)[None])
+    high = np.minimum((centre + half)[:, None], (centre + half)[None])
+    shared = (high - low).clip(0).prod(axis=2)
+    areas = (2 * half).prod(axis=1)
+    return shared / (areas[:, None] + areas[None] - shared)
+
+
 def ultralytics(predictions: np.ndarray, size: int, end2end: bool) -> tuple[object, object]:
     """Its head and its decoded predictions (1, cells, 4 + classes) of the same maps."""
     import edgesmith.tasks.detect  # noqa: F401, PLC0415 (keeps Ultralytics off the net)
@@ -179,6 +189,8 @@ def test_one_to_one_is_what_ultralytics_finds(seed: int, classes: int) -> None:
 def test_one_to_many_is_what_ultralytics_keeps(seed: int, classes: int) -> None:
     predictions = random_predictions(seed, classes)
     _, decoded = ultralytics(predictions, 64, end2end=False)
+    # It moves each class by thousands of pixels before it compares boxes, which costs it digits.
+    assume(np.abs(overlaps(decoded[0, :4].numpy().T) - 0.5).min() > 1e-4)
     nms = pytest.importorskip("ultralytics.utils.nms")
     expected = nms.non_max_suppression(decoded, 0.25, 0.5, multi_label=True)[0].numpy()
     found = detect(predictions, MANY, 64, 64)
