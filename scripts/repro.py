@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 import time
 from collections import defaultdict
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -49,11 +51,20 @@ def main() -> int:
     todo = stale.union(*(nx.ancestors(graph, name) for name in stale))
     if len(todo) < 2:
         return 0
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         return _run(graph.subgraph(todo).copy(), jobs)
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here", file=sys.stderr)
         return 130
+
+
+_interrupted = threading.Event()
+
+
+def _interrupt(*_: object) -> None:
+    _interrupted.set()
+    raise KeyboardInterrupt
 
 
 def _graph(repo: Repo) -> nx.DiGraph:
@@ -96,6 +107,8 @@ def _run(waiting: nx.DiGraph, jobs: int) -> int:
                 try:
                     seconds = future.result()
                 except Exception as error:
+                    if _interrupted.is_set():  # which ended the stage too
+                        raise KeyboardInterrupt from None
                     _report(name, error)
                     pool.shutdown(cancel_futures=True)
                     return 1
@@ -154,6 +167,8 @@ _worker: _Worker | None = None
 def _open() -> None:
     global _worker  # noqa: PLW0603 - each process of the pool has its own
     _worker = _Worker()
+    # Ctrl-C is for the stage, with a handler of its own, and for the process that hands out work.
+    signal.signal(signal.SIGINT, lambda *_: None)
     # Also when a stage failed, or at Ctrl-C.
     Finalize(None, _worker.record, exitpriority=1)
 
