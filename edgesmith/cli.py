@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from edgesmith import cli_ncnn, cli_predict
+from edgesmith import cli_bench, cli_ncnn, cli_predict
+from edgesmith.cli_options import ArtifactArgument, JsonOption, print_pairs
 from edgesmith.errors import EdgesmithError, RuntimeUnavailableError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from edgesmith.bench.record import Bench
     from edgesmith.contract import Contract
 
 
@@ -46,15 +46,6 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help reads the same in a log and on a serial console
 )
 
-ArtifactArgument = Annotated[
-    Path, typer.Argument(help="Folder of an artifact, such as artifacts/mobilenetv2-qat/onnx.")
-]
-ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads that the network runs on.")]
-ProviderOption = Annotated[
-    list[str], typer.Option("--provider", help="cpu, cuda, openvino …; best first, repeatable.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
-
 
 @app.command(epilog="Example: edgesmith inspect artifacts/mobilenetv2-qat/onnx")
 def inspect(artifact: ArtifactArgument, as_json: JsonOption = False) -> None:
@@ -65,7 +56,7 @@ def inspect(artifact: ArtifactArgument, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(contract.model_dump_json(indent=2))
     else:
-        _print_pairs(_describe_contract(contract))
+        print_pairs(_describe_contract(contract))
 
 
 @app.command(epilog="Example: edgesmith verify artifacts/mobilenetv2-qat/onnx && echo intact")
@@ -78,49 +69,6 @@ def verify(artifact: ArtifactArgument) -> None:
 
     contract = contracts.verify(artifact)
     typer.echo(f"{artifact}: {len(contract.files)} file(s) match the contract")
-
-
-@app.command(
-    epilog="Example: edgesmith bench artifacts/mobilenetv2-qat/onnx --threads 2 "
-    "--baseline artifacts/mobilenetv2-baseline/onnx"
-)
-def bench(
-    artifact: ArtifactArgument,
-    baseline: Annotated[
-        Path | None,
-        typer.Option(help="Artifact to measure in turns with it, for a speed-up with interval."),
-    ] = None,
-    image: Annotated[
-        Path | None, typer.Option(help="Encoded image for the end-to-end figure (a 640×480 JPEG).")
-    ] = None,
-    threads: ThreadsOption = 1,
-    provider: ProviderOption = ["cpu"],  # noqa: B006 (typer copies it)
-    rounds: Annotated[int, typer.Option(min=1, help="Turns of artifact and baseline.")] = 5,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure latency, memory and load time in a fresh process."""
-    from edgesmith.bench.measure import Settings, measure_pair
-    from edgesmith.device import fingerprint
-    from edgesmith.preprocess import read_image
-
-    frame = None
-    if image is not None:
-        read_image(image)  # names the file if it is damaged; the worker could not
-        frame = image.read_bytes()
-    device = fingerprint.probe("here")
-    measured = measure_pair(
-        artifact,
-        baseline or artifact,
-        Settings(threads=threads, providers=tuple(provider), rounds=rounds),
-        device=device.name,
-        fingerprint=device.fingerprint_id,
-        frame=frame,
-    )
-    if as_json:
-        typer.echo(measured.model_dump_json(indent=2))
-    else:
-        machine = fingerprint.describe(device.fingerprint)
-        _print_pairs({"machine": machine, **_describe_bench(measured, baseline is not None)})
 
 
 @app.command(epilog="Example: edgesmith compare")
@@ -169,7 +117,7 @@ def doctor(as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
-        _print_pairs(found)
+        print_pairs(found)
 
 
 @app.command(epilog="Example: edgesmith overlay params/cifar10.yaml && dvc repro")
@@ -188,6 +136,7 @@ def overlay(
     typer.echo(f"{params}: merged {file}; `git diff {params}` shows what changed")
 
 
+app.command(epilog=cli_bench.EXAMPLE)(cli_bench.bench)
 app.command(epilog=cli_predict.EXAMPLE)(cli_predict.predict)
 app.command("ncnn-quantize", epilog=cli_ncnn.EXAMPLE)(cli_ncnn.ncnn_quantize)
 
@@ -244,39 +193,6 @@ def _describe_boxes(contract: Contract) -> dict[str, str]:
         "boxes": f"{rule.head} head, score of at least {rule.score_threshold:g}{nms}, "
         f"{rule.max_detections} at most"
     }
-
-
-def _describe_bench(measured: Bench, with_baseline: bool) -> dict[str, str]:
-    latency, end_to_end = measured.latency_ms, measured.end_to_end_ms
-    found = {
-        "artifact": f"{measured.variant}.{measured.format} ({measured.precision})",
-        "engine": f"{measured.runtime} on {measured.providers}, {measured.threads} thread(s)",
-        "latency": (
-            f"p50 {latency.p50:.3f} ms [{measured.latency_ms_ci95.low:.3f}, "
-            f"{measured.latency_ms_ci95.high:.3f}], p90 {latency.p90:.3f}, p99 {latency.p99:.3f}"
-        ),
-        "end to end": (
-            f"p50 {end_to_end.p50:.3f} ms, p90 {end_to_end.p90:.3f}, p99 {end_to_end.p99:.3f}"
-        ),
-        "frames": f"{measured.fps:.1f} per second",
-        "load": f"{measured.load_ms:.1f} ms, first inference {measured.first_ms:.2f} ms",
-        "memory": f"{measured.rss_mb:.0f} MB at the peak",
-        "runs": f"{measured.runs} in {measured.rounds} rounds, warm-up {measured.warmup_runs}",
-    }
-    if with_baseline:
-        found["speed-up"] = (
-            f"{measured.speedup_vs_baseline:.2f}× [{measured.speedup_ci95.low:.2f}, "
-            f"{measured.speedup_ci95.high:.2f}] over {measured.baseline}"
-        )
-    if measured.noisy:
-        found["caution"] = "noisy: the two halves of the measurement differ by more than 5 %"
-    return found
-
-
-def _print_pairs(pairs: dict[str, str]) -> None:
-    width = max(len(key) for key in pairs)
-    for key, value in pairs.items():
-        typer.echo(f"{key:<{width}}  {value}")
 
 
 def _print_table(title: str, headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
