@@ -130,9 +130,7 @@ class Connection:
                 _end(process)
         return self._done(process.returncode, output, messages)
 
-    def put(
-        self, words: list[str], file: Path, offset: int, sent: Callable[[int], None]
-    ) -> Done:
+    def put(self, words: list[str], file: Path, offset: int, sent: Callable[[int], None]) -> Done:
         """Run a command with the bytes of `file` from `offset` on as its standard input.
 
         `sent` is called with the number of bytes of each piece that went to the SSH client.

@@ -1,8 +1,8 @@
 """`python -m edgesmith.remote.job`: what runs on the device, with the device side's own code.
 
-    run FOLDER          measure as FOLDER/request.json asks; the outcome goes to FOLDER/result.json
-    probe NAME          print the device's record
-    check FILE          load the engine for the contract in FILE; print what is missing
+run FOLDER          measure as FOLDER/request.json asks; the outcome goes to FOLDER/result.json
+probe NAME          print the device's record
+check FILE          load the engine for the contract in FILE; print what is missing
 """
 
 from __future__ import annotations

@@ -40,18 +40,6 @@ def probe(
             return Device.model_validate(remote.call(unpacked, "probe", name))
 
 
-def probe_as(target: Target, path: Path, options: Options = Options()) -> Device:  # noqa: B008
-    """The device at `target`, if it is the one that `path` (a `device.json`) describes, or if
-    there is no such file yet.
-
-    The same machine may have changed (an update, another governor): that is a new fingerprint.
-    Another processor, architecture or board is another device, and a ContractError.
-    """
-    found = probe(target, path.parent.name, options=options)
-    require_same_machine(found, path)
-    return found
-
-
 def require_same_machine(found: Device, path: Path) -> None:
     """ContractError when `found` is another machine than the one that `path` describes."""
     if not path.is_file():

@@ -56,9 +56,7 @@ def send(remote: Remote, folder: str, items: list[Item], progress: Progress) -> 
     )
 
 
-def _send_rest(
-    remote: Remote, folder: str, items: dict[str, Item], progress: Progress
-) -> None:
+def _send_rest(remote: Remote, folder: str, items: dict[str, Item], progress: Progress) -> None:
     have = remote.ask_once("have", folder=folder)["have"]
     for sha256, item in items.items():
         # More than the file holds: damaged, which the check finds.
