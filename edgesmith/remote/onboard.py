@@ -129,7 +129,13 @@ def start(
         process = subprocess.Popen(
             [sys.executable, "-m", "edgesmith.remote.job", "run", folder],
             cwd=job,
-            env={**os.environ, **environment, "PYTHONPATH": path},
+            env={
+                **os.environ,
+                **environment,
+                "PYTHONPATH": path,
+                # Engines leave files in ~/.cache (ONNX Runtime 1.31 a data base of its own).
+                "XDG_CACHE_HOME": str(job / "cache"),
+            },
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -181,7 +187,7 @@ def remove(folder: str) -> dict[str, Any]:
 
 
 def _state(job: Path) -> str:
-    """new | running | finished | dead"""
+    """One of new, running, finished, dead."""
     if not job.joinpath("pid").exists():
         return "new"
     if _is_locked(job):
