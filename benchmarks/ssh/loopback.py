@@ -106,7 +106,7 @@ def why_not() -> str:
 def loopback() -> Iterator[Loopback]:
     """A device for as long as the block lasts; account, server and files are gone afterwards."""
     account = f"edgesmith-{secrets.token_hex(4)}"
-    folder = Path(tempfile.mkdtemp(prefix="edgesmith-ssh-", dir="/tmp"))  # noqa: S108 (all may enter)
+    folder = Path(tempfile.mkdtemp(prefix="edgesmith-ssh-", dir="/tmp"))
     folder.chmod(0o755)
     home = folder / "home of the device"  # paths with spaces have to work
     server: subprocess.Popen[bytes] | None = None

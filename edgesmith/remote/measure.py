@@ -104,7 +104,7 @@ def measure(
         request = Request(
             device=device_name,
             fingerprint=fingerprint_id,
-            settings=settings._asdict(),
+            settings=settings,
             alone=artifact.resolve() == baseline.resolve(),
             timeout_s=options.timeout_s,
         )
@@ -145,7 +145,7 @@ def _pack(
 
 def _run(remote: Remote, parcel: _Parcel) -> Outcome:
     """Survey, ship, start, await; the job's folder is gone when this returns or raises."""
-    found = preflight.survey(remote, preflight.MEASURE)
+    found = preflight.survey(remote)
     for contract, _ in parcel.contracts:
         preflight.require_machine(remote, contract, found["machine"])
     with job_folder(remote, parcel.name) as there:

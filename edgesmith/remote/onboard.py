@@ -234,7 +234,7 @@ def main() -> None:
     operations = (survey, prepare, have, check, unpack, start, wait, remove)
     asked = {operation.__name__: operation for operation in operations}[sys.argv[1]]
     try:
-        answer = asked(**json.loads(sys.argv[2]))  # type: ignore[operator]
+        answer = asked(**json.loads(sys.argv[2]))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         answer = {"error": f"{where}{error.strerror or error}", "errno": error.errno}
