@@ -6,6 +6,7 @@ configuration file to use in place of ~/.ssh/config.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -141,13 +142,11 @@ class Connection:
             try:
                 if process.stdin is None:
                     raise RuntimeError("the SSH client has no pipe")
-                try:
+                with contextlib.suppress(BrokenPipeError):  # its status says why
                     while piece := stream.read(_PIECE):
                         process.stdin.write(piece)
                         process.stdin.flush()
                         sent(len(piece))
-                except BrokenPipeError:
-                    pass  # its status says why
                 output, messages = process.communicate()
             finally:
                 _end(process)
@@ -176,10 +175,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.kill()
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 stream.close()
-            except BrokenPipeError:
-                pass
     process.wait()
 
 

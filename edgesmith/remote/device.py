@@ -71,7 +71,7 @@ class Remote:
     def call(self, package: str, *arguments: str) -> dict[str, Any]:
         """The answer of `python -m edgesmith.remote.job` from the package folder there."""
         # Through env, for not every shell takes assignments before a command.
-        path = ["env", f"PYTHONPATH={package}"]
+        path = ["env", f"PYTHONPATH={package}", f"XDG_CACHE_HOME={package}.cache"]
         words = [*path, self._python, "-m", "edgesmith.remote.job", *arguments]
         return self._answer(self.repeat(lambda: self.connection.run(words, timeout_s=120)))
 

@@ -1,8 +1,8 @@
 """`python -m edgesmith.remote.job`: what runs on the device, with the device side's own code.
 
-run FOLDER          measure as FOLDER/request.json asks; the outcome goes to FOLDER/result.json
-probe NAME          print the device's record
-check FILE          load the engine for the contract in FILE; print what is missing
+`run FOLDER` measures as FOLDER/request.json asks; the outcome goes to FOLDER/result.json.
+`probe NAME` prints the device's record. `check FILE` loads the engine for the contract in FILE, and
+prints what is missing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgesmith import files
+from edgesmith.bench.measure import measure_pair
 from edgesmith.contract import Contract
 from edgesmith.device import fingerprint
 from edgesmith.errors import EdgesmithError
 from edgesmith.remote.onboard import MARK
 from edgesmith.remote.request import Outcome, Request
+from edgesmith.runtimes import session
 
 
 def run(folder: Path) -> None:
@@ -40,25 +42,17 @@ def run(folder: Path) -> None:
 
 
 def _measure(folder: Path, request: Request) -> Outcome:
-    from edgesmith.bench.measure import Settings, measure_pair  # noqa: PLC0415 (probe needs none)
-
     device = fingerprint.probe(request.device)
     if request.fingerprint not in (None, device.fingerprint_id):
         raise EdgesmithError(
             f"this is not the {request.device!r} on record, or it changed since "
             f"({request.fingerprint}; now {device.fingerprint_id}); probe it again"
         )
-    settings = Settings(
-        **{
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in request.settings.items()
-        }
-    )
     frame = folder / "frame/image"
     bench = measure_pair(
         folder / "artifact",
         folder / ("artifact" if request.alone else "baseline"),
-        settings,
+        request.settings,
         device=device.name,
         fingerprint=device.fingerprint_id,
         frame=frame.read_bytes() if frame.exists() else None,
@@ -98,8 +92,6 @@ def _alone(root: Path) -> Iterator[None]:
 
 def _check(file: Path) -> dict[str, str]:
     """What keeps this machine from running the contract's format: nothing, or why not."""
-    from edgesmith.runtimes import session  # noqa: PLC0415 (needs OpenCV; probe does not)
-
     contract = Contract.model_validate_json(file.read_bytes())
     try:
         session.engine(Path(contract.format), contract)

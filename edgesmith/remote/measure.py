@@ -96,14 +96,15 @@ def measure(
 
     The job runs there on its own: a lost connection does not end it, and the same command takes
     over what an earlier one started and lost. With `fingerprint_id`, a device of another
-    fingerprint is refused before anything is measured. Raises what `measure_pair` raises, RemoteError
-    for what keeps the device from measuring, and ConnectionLostError when it cannot be reached.
+    fingerprint is refused before anything is measured. Raises what `measure_pair` raises,
+    RemoteError for what keeps the device from measuring, and ConnectionLostError when it cannot be
+    reached.
     """
     with tempfile.TemporaryDirectory() as work, connect(target, options) as remote:
         request = Request(
             device=device_name,
             fingerprint=fingerprint_id,
-            settings=settings._asdict(),
+            settings=settings,
             alone=artifact.resolve() == baseline.resolve(),
             timeout_s=options.timeout_s,
         )
@@ -144,7 +145,7 @@ def _pack(
 
 def _run(remote: Remote, parcel: _Parcel) -> Outcome:
     """Survey, ship, start, await; the job's folder is gone when this returns or raises."""
-    found = preflight.survey(remote, preflight.MEASURE)
+    found = preflight.survey(remote)
     for contract, _ in parcel.contracts:
         preflight.require_machine(remote, contract, found["machine"])
     with job_folder(remote, parcel.name) as there:
@@ -224,8 +225,8 @@ def _await(remote: Remote, folder: str) -> Outcome:
         if answer["state"] != "running":
             log = answer.get("log", "").strip() or "no message"
             raise RemoteError(
-                f"{remote.target}: the job ended without a result (the device ran out of memory, or "
-                f"was restarted?); its last words: {log}"
+                f"{remote.target}: the job ended without a result (the device ran out of memory, "
+                f"or was restarted?); its last words: {log}"
             )
 
 

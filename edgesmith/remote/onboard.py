@@ -129,7 +129,13 @@ def start(
         process = subprocess.Popen(
             [sys.executable, "-m", "edgesmith.remote.job", "run", folder],
             cwd=job,
-            env={**os.environ, **environment, "PYTHONPATH": path},
+            env={
+                **os.environ,
+                **environment,
+                "PYTHONPATH": path,
+                # Engines leave files in ~/.cache (ONNX Runtime 1.31 a data base of its own).
+                "XDG_CACHE_HOME": str(job / "cache"),
+            },
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -181,7 +187,7 @@ def remove(folder: str) -> dict[str, Any]:
 
 
 def _state(job: Path) -> str:
-    """new | running | finished | dead"""
+    """One of new, running, finished, dead."""
     if not job.joinpath("pid").exists():
         return "new"
     if _is_locked(job):
@@ -228,7 +234,7 @@ def main() -> None:
     operations = (survey, prepare, have, check, unpack, start, wait, remove)
     asked = {operation.__name__: operation for operation in operations}[sys.argv[1]]
     try:
-        answer = asked(**json.loads(sys.argv[2]))  # type: ignore[operator]
+        answer = asked(**json.loads(sys.argv[2]))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         answer = {"error": f"{where}{error.strerror or error}", "errno": error.errno}

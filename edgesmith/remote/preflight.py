@@ -14,8 +14,12 @@ from edgesmith.remote.errors import RemoteError
 from edgesmith.runtimes.session import ENGINES
 
 # What the device side imports whatever the format: module and distribution.
-PROBE = {"pydantic": "pydantic", "psutil": "psutil"}
-MEASURE = {**PROBE, "numpy": "numpy", "cv2": "opencv-python-headless"}
+_LIBRARIES = {
+    "numpy": "numpy",
+    "cv2": "opencv-python-headless",
+    "pydantic": "pydantic",
+    "psutil": "psutil",
+}
 
 # Formats that hold machine code, and the processors beside which they exist.
 _BOUND = {"engine": ("x86_64", "aarch64"), "hef": ("x86_64", "aarch64")}
@@ -24,11 +28,11 @@ _CLOCK_SECONDS = 120
 _SLACK_BYTES = 8 << 20
 
 
-def survey(remote: Remote, needed: dict[str, str]) -> dict[str, Any]:
-    """What the device's Python is; RemoteError names the libraries of `needed` that it lacks."""
-    found = remote.ask("survey", modules=list(needed))
+def survey(remote: Remote) -> dict[str, Any]:
+    """What the device's Python is; RemoteError names the libraries that it lacks."""
+    found = remote.ask("survey", modules=list(_LIBRARIES))
     if found["missing"]:
-        names = [needed[name] for name in found["missing"]]
+        names = [_LIBRARIES[name] for name in found["missing"]]
         raise RemoteError(
             f"{remote.target}: {found['executable']} lacks {', '.join(names)}; {remote.pip(*names)}"
         )

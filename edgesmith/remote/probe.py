@@ -32,7 +32,7 @@ def probe(
     if python is not None:
         target = target._replace(python=python)
     with tempfile.TemporaryDirectory() as work, connect(target, options) as remote:
-        preflight.survey(remote, preflight.PROBE)
+        preflight.survey(remote)
         archive = Path(work) / "package.zip"
         archive.write_bytes(package.archive())
         with job_folder(remote, f"probe-{secrets.token_hex(4)}") as there:

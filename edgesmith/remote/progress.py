@@ -22,7 +22,7 @@ class Meter:
         self.sent_bytes = 0
 
     def __call__(self, item: Item, position: int) -> None:
-        """Note that the first `position` bytes of a file are there; the first call says since when."""
+        """Note that `position` bytes of a file are there; of the first call, that they were."""
         self.sent_bytes += max(0, position - self._at.get(item.sha256, position))
         self._at[item.sha256] = position
         if sys.stderr.isatty() and time.monotonic() - self._shown > _SECONDS:

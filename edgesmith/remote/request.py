@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, PositiveFloat
 
+from edgesmith.bench.measure import Settings
 from edgesmith.bench.record import Bench
 from edgesmith.device.fingerprint import Device
 
@@ -15,15 +14,13 @@ class _Part(BaseModel):
 
 
 class Request(_Part):
-    """One measurement: `settings` are those of `bench.measure.Settings`, by name.
-
-    `fingerprint` is the one that the device must have, if any; `alone` says that the artifact is
-    its own baseline.
+    """One measurement. `fingerprint` is the one that the device must have, if any;
+    `alone` says that the artifact is its own baseline.
     """
 
     device: str
     fingerprint: str | None
-    settings: dict[str, Any]
+    settings: Settings
     alone: bool
     timeout_s: PositiveFloat
 

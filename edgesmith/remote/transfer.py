@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +45,7 @@ def send(remote: Remote, folder: str, items: list[Item], progress: Progress) -> 
     """
     unique = {item.sha256: item for item in items}
     for _ in range(_ATTEMPTS):
-        remote.repeat(lambda: _send_rest(remote, folder, unique, progress))
+        remote.repeat(partial(_send_rest, remote, folder, unique, progress))
         damaged = remote.ask("check", folder=folder, hashes=list(unique), timeout_s=600)["damaged"]
         if not damaged:
             return

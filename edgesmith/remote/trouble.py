@@ -29,8 +29,8 @@ def of_client(target: Target, messages: str) -> RemoteError:
     if "Bad configuration option" in messages or "Can't open user config" in messages:
         return RemoteError(f"{target}: the SSH configuration: {_last(messages)}")
     return ConnectionLostError(
-        f"{target}: no connection ({_last(messages) or 'the client gave no reason'}); is it on, and "
-        f"does `{target.command('ssh')}` work?"
+        f"{target}: no connection ({_last(messages) or 'the client gave no reason'}); is it on, "
+        f"and does `{target.command('ssh')}` work?"
     )
 
 
