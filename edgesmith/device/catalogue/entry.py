@@ -35,7 +35,7 @@ class Accelerator(_Part):
 class Taken(_Part):
     """A format that the device takes, in the precisions that it is good at, best first."""
 
-    format: Literal["onnx", "onnx-trt", "engine", "tflite", "ncnn", "hef", "torchscript"]
+    format: Literal["onnx", "onnx-trt", "engine", "tflite", "edgetpu", "ncnn", "hef", "torchscript"]
     precisions: tuple[Precision, ...] = Field(min_length=1)
     runtime: str
     why: str
@@ -83,7 +83,11 @@ class Figure(_Part):
 
 
 class Entry(_Part):
-    """One device. `recognise` maps keys of a fingerprint to patterns that all must be found."""
+    """One device.
+
+    `recognise` maps keys of a fingerprint to patterns that all must be found. `formats` are in
+    order of preference, and the first of `published` is the one that an overview shows.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str
