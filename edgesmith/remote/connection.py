@@ -101,14 +101,15 @@ class Connection:
     def drop(self) -> None:
         """End the shared connection; the next command makes a new one."""
         if self._folder is not None and self._folder.joinpath("s").exists():
-            subprocess.run(
-                [*self._ssh, "-O", "exit", "--", self.target.login],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=10,
-                check=False,
-            )
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it then ends by itself
+                subprocess.run(
+                    [*self._ssh, "-O", "exit", "--", self.target.login],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    timeout=10,
+                    check=False,
+                )
 
     def run(self, words: list[str], content: bytes = b"", *, timeout_s: float = 60.0) -> Done:
         """Run a command on the device with `content` as its standard input.

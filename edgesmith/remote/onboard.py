@@ -118,8 +118,7 @@ def start(
     for place, names in files.items():
         job.joinpath(place).mkdir(exist_ok=True)
         for name, sha256 in names.items():
-            job.joinpath(place, name).unlink(missing_ok=True)
-            os.link(job / "objects" / sha256, job / place / name)
+            _place(job / "objects" / sha256, job / place / name)
     job.joinpath("request.json").write_text(request)
     # The job inherits the lock with the open file: it is never seen as ended before it began.
     alive = os.open(job / "alive", os.O_RDWR | os.O_CREAT, 0o600)
@@ -184,6 +183,14 @@ def remove(folder: str) -> dict[str, Any]:
         for parent in made:
             Path(parent).rmdir()
     return {"left": job.exists()}
+
+
+def _place(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # a FAT file system, such as that of a memory card
+        shutil.copyfile(source, target)
 
 
 def _state(job: Path) -> str:
