@@ -9,12 +9,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import yaml
 
+from benchmarks.ssh.loopback import loopback, why_not
 from edgesmith.device.catalogue import reader
 from edgesmith.device.fingerprint import Device, fingerprint_id, write
+from edgesmith.remote.connection import CONFIG
 from tests.artifacts import make_artifact
 from tests.checkout import PARAMS
 from tests.imports import ROOT
@@ -99,6 +102,15 @@ def _project(path: Path, device: str) -> Clone:
     return clone
 
 
+def _own_device(path: Path) -> Clone:
+    """The same for a device without an entry in the catalogue, which is whatever answers."""
+    clone = _project(path, "rpi5")
+    text = (path / "devices/rpi5/dvc.yaml").read_text().replace("rpi5", "bench-box")
+    (path / "devices/rpi5").rename(path / "devices/bench-box")
+    (path / "devices/bench-box/dvc.yaml").write_text(text)
+    return clone
+
+
 def test_a_machine_that_is_not_the_device_leaves_everything_as_it_is(tmp_path: Path) -> None:
     clone = _project(tmp_path / "laptop", "rpi5")
     device = Device(name="rpi5", fingerprint=PI, fingerprint_id=fingerprint_id(PI))
@@ -119,11 +131,7 @@ def test_a_machine_that_is_not_the_device_leaves_everything_as_it_is(tmp_path: P
 
 @pytest.mark.slow
 def test_a_second_machine_never_shows_the_figures_of_the_first(tmp_path: Path) -> None:
-    # A device without an entry in the catalogue is whatever answers, so this machine can be it.
-    first = _project(tmp_path / "first", "rpi5")
-    text = (first.path / "devices/rpi5/dvc.yaml").read_text().replace("rpi5", "bench-box")
-    (first.path / "devices/rpi5").rename(first.path / "devices/bench-box")
-    (first.path / "devices/bench-box/dvc.yaml").write_text(text)
+    first = _own_device(tmp_path / "first")
     here = {"EDGESMITH_TARGET_BENCH_BOX": "local"}
     file = "devices/bench-box/dvc.yaml"
     first.dvc("repro", file, **here)
@@ -157,3 +165,25 @@ def test_a_second_machine_never_shows_the_figures_of_the_first(tmp_path: Path) -
     assert first.bytes_of("bench-box") == second.bytes_of("bench-box")
     first.dvc("repro", file, **here)
     assert first.bytes_of("bench-box") == measured
+
+
+@pytest.mark.slow
+def test_a_device_is_probed_recognised_and_measured_over_ssh(tmp_path: Path) -> None:
+    if why := why_not():
+        pytest.skip(why)
+    clone = _own_device(tmp_path / "host")
+    shutil.copytree(ROOT / "devices/rpi5", clone.path / "devices/rpi5")
+    with loopback() as device:
+        login = f"ssh://{device.account}@127.0.0.1:{device.port}"
+        target = f"{login}?python={quote(str(device.pythons.whole))}"
+        ssh = {
+            CONFIG: str(device.config),
+            "EDGESMITH_TARGET_BENCH_BOX": target,
+            "EDGESMITH_TARGET_RPI5": target,
+        }
+        clone.dvc("repro", "devices/bench-box/dvc.yaml", **ssh)
+        foreign = clone.run(sys.executable, "-m", "dvc", "repro", "devices/rpi5/dvc.yaml", **ssh)
+    record = json.loads((clone.path / "devices/bench-box/device.json").read_text())
+    assert clone.bench("bench-box")["fingerprint"] == record["fingerprint_id"]
+    assert foreign.returncode != 0 and "is not Raspberry Pi 5" in foreign.stderr
+    assert not (clone.path / "devices/rpi5/device.json").exists()
