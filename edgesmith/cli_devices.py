@@ -14,6 +14,8 @@ import typer
 from edgesmith.cli_options import JsonOption, print_pairs
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from edgesmith.device.catalogue.entry import Entry, Figure, Source
     from edgesmith.device.measured import Measured, OnDevice
 
@@ -222,18 +224,32 @@ def _range(values: tuple[float, ...]) -> str:
 
 
 def _print_table(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich import box
+    """The whole table where it fits or no one sees the edge; else names and figures alone."""
     from rich.console import Console
-    from rich.table import Table
 
     # Square brackets would be markup otherwise, and they are numbers of sources here.
     console = Console(markup=False)
+    whole = _table(headers, rows)
+    width = console.measure(whole, options=console.options.update(max_width=10_000)).maximum
+    if not console.is_terminal:
+        console.width = max(console.width, width)
+    if width <= console.width:
+        console.print(whole)
+    else:
+        console.print(_table(_figures(headers), [_figures(row) for row in rows]))
+
+
+def _figures(row: tuple[str, ...]) -> tuple[str, ...]:
+    return row[0], *row[5:]
+
+
+def _table(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+    from rich import box
+    from rich.table import Table
+
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for header in headers:
-        table.add_column(header, justify="left", overflow="fold")
+        table.add_column(header)
     for row in rows:
         table.add_row(*row)
-    if not console.is_terminal:
-        width = console.measure(table, options=console.options.update(max_width=10_000)).maximum
-        console.width = max(console.width, width)
-    console.print(table)
+    return table
