@@ -88,3 +88,12 @@ def test_cells_of_a_device_are_written_where_its_pipeline_reads_them(checkout: P
 def test_a_device_that_is_not_in_the_catalogue_is_an_error() -> None:
     result = CliRunner().invoke(app, ["devices", "toaster"])
     assert result.exit_code == 1 and "not in the catalogue" in result.stderr
+
+
+def test_a_narrow_terminal_gets_names_and_figures_without_the_hardware(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    monkeypatch.setenv("COLUMNS", "120")
+    shown = _run("--folder", checkout)
+    assert "Cortex-A76" not in shown and "YOLOv8n" in shown and "ptq.onnx" in shown
