@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgesmith import cli_remote
 from edgesmith.cli_options import (
     ArtifactArgument,
     JsonOption,
@@ -38,9 +39,13 @@ def bench(
     threads: ThreadsOption = 1,
     provider: ProviderOption = ["cpu"],  # noqa: B006 (typer copies it)
     rounds: Annotated[int, typer.Option(min=1, help="Turns of artifact and baseline.")] = 5,
+    device: cli_remote.DeviceOption = None,
+    remote_python: cli_remote.PythonOption = None,
+    remote_folder: cli_remote.FolderOption = cli_remote.FOLDER,
+    remote_timeout: cli_remote.TimeoutOption = cli_remote.TIMEOUT_S,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure latency, memory and load time in a fresh process."""
+    """Measure latency, memory and load time in a fresh process, here or on a device."""
     from edgesmith.bench.measure import Settings, measure_pair
     from edgesmith.device import fingerprint
     from edgesmith.preprocess import read_image
@@ -49,20 +54,31 @@ def bench(
     if image is not None:
         read_image(image)  # names the file if it is damaged; the worker could not
         frame = image.read_bytes()
-    device = fingerprint.probe("here")
-    measured = measure_pair(
-        artifact,
-        baseline or artifact,
-        Settings(threads=threads, providers=tuple(provider), rounds=rounds),
-        device=device.name,
-        fingerprint=device.fingerprint_id,
-        frame=frame,
-    )
+    settings = Settings(threads=threads, providers=tuple(provider), rounds=rounds)
+    if device is not None:
+        measured, machine = cli_remote.bench(
+            cli_remote.target_of(device, remote_python),
+            artifact,
+            baseline or artifact,
+            settings,
+            frame,
+            cli_remote.options_of(remote_folder, remote_timeout),
+        )
+    else:
+        machine = fingerprint.probe("here")
+        measured = measure_pair(
+            artifact,
+            baseline or artifact,
+            settings,
+            device=machine.name,
+            fingerprint=machine.fingerprint_id,
+            frame=frame,
+        )
     if as_json:
         typer.echo(measured.model_dump_json(indent=2))
     else:
-        machine = fingerprint.describe(device.fingerprint)
-        print_pairs({"machine": machine, **_describe_bench(measured, baseline is not None)})
+        described = fingerprint.describe(machine.fingerprint)
+        print_pairs({"machine": described, **_describe_bench(measured, baseline is not None)})
 
 
 def _describe_bench(measured: Bench, with_baseline: bool) -> dict[str, str]:

@@ -46,7 +46,8 @@ def main() -> int:
     default = max(1, (os.cpu_count() or 1) // threads)
     jobs = int(sys.argv[1]) if len(sys.argv) > 1 else default
     with Repo() as repo:
-        graph, stale = _graph(repo), _stale(repo)
+        graph = _graph(repo)
+        stale = _stale(repo) & set(graph)
     # What comes after a stale stage is looked at too: its inputs may change.
     todo = stale.union(*(nx.ancestors(graph, name) for name in stale))
     if len(todo) < 2:
@@ -68,13 +69,17 @@ def _interrupt(*_: object) -> None:
 
 
 def _graph(repo: Repo) -> nx.DiGraph:
-    """Names of all stages with their commands; an edge leads from a stage to one that it needs."""
+    """Names of stages with their commands; an edge leads from a stage to one that it needs.
+
+    Those of the root's dvc.yaml and what they need: other devices and toolchains are elsewhere.
+    """
     graph = nx.DiGraph()
     for stage in repo.index.graph:
         graph.add_node(stage.addressing, cmd=stage.cmd or "")
     for stage, needed in repo.index.graph.edges:
         graph.add_edge(stage.addressing, needed.addressing)
-    return graph
+    own = [name for name in graph if ":" not in name]
+    return graph.subgraph(set(own).union(*(nx.descendants(graph, name) for name in own)))
 
 
 def _stale(repo: Repo) -> set[str]:

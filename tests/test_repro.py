@@ -89,6 +89,17 @@ def test_stages_run_side_by_side_and_dvc_finds_them_done(repository: Path) -> No
     assert "up to date" in _dvc(repository, "status")
 
 
+def test_pipelines_that_the_root_does_not_need_are_left_alone(repository: Path) -> None:
+    # Their probe fails on every machine but one.
+    other = repository / "devices/other"
+    other.mkdir(parents=True)
+    probe = {"cmd": "false", "always_changed": True, "outs": [{"device": {"cache": False}}]}
+    (other / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"probe": probe}}))
+    done = _repro(repository)
+    assert done.returncode == 0, done.stderr
+    assert (repository / "both.out").exists() and "devices/other" not in done.stdout
+
+
 @pytest.mark.parametrize(("text", "reason"), [("fail", "nothing but a reason"), ("killed", "-9")])
 def test_a_stage_that_fails_is_named_with_its_reason_and_run_again(
     repository: Path, text: str, reason: str

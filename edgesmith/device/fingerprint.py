@@ -19,6 +19,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgesmith import files
+from edgesmith.device import accelerators, board
 from edgesmith.errors import ContractError
 
 # Instructions that the kernels of the runtimes choose by (x86 and ARM names of /proc/cpuinfo).
@@ -35,7 +36,8 @@ DISTRIBUTIONS = (
     *("opencv-python-headless", "opencv-python"),
 )
 
-_CPU = Path("/sys/devices/system/cpu")
+_ROOT = Path("/")
+_CPU = "sys/devices/system/cpu"
 
 
 class Device(BaseModel):
@@ -87,21 +89,27 @@ def write(device: Device, path: Path) -> None:
         files.write_text(path, content)
 
 
-def fingerprint() -> dict[str, str]:
-    """What latency depends on here, in name order; what the machine does not expose is absent."""
+def fingerprint(root: Path = _ROOT) -> dict[str, str]:
+    """What latency depends on here, in name order; what the machine does not expose is absent.
+
+    `root` is where /proc, /sys, /etc and /var are found: a container may see its host's elsewhere.
+    Counts and versions are of the running process.
+    """
     found = {
         "arch": platform.machine(),
-        "boost": _boost(),
+        "boost": _boost(root),
         "cores": _cores(),
-        "cpu": _cpu_model(),
-        "governor": _distinct("cpufreq/scaling_governor"),
-        "isa": _isa(),
+        "cpu": _cpu_model(root),
+        "governor": _distinct(root, "cpufreq/scaling_governor"),
+        "isa": _isa(root),
         "kernel": platform.release(),
-        "max_mhz": _max_mhz(),
+        "max_mhz": _max_mhz(root),
         "memory_gib": str(round(psutil.virtual_memory().total / 2**30)),
-        "os": _os_name(),
+        "os": _os_name(root),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         **{f"runtime.{name}": _version(name) for name in DISTRIBUTIONS},
+        **board.identify(root),
+        **accelerators.identify(root),
     }
     return {key: value for key, value in sorted(found.items()) if value}
 
@@ -134,44 +142,46 @@ def _cores() -> str:
     return text if usable == logical else f"{text}, {usable} usable"
 
 
-def _cpu_model() -> str:
+def _cpu_model(root: Path) -> str:
     """Marketing name on x86; on ARM the board's name with implementer and part of each cluster."""
-    text = _read(Path("/proc/cpuinfo"))
+    text = board.read(root / "proc/cpuinfo")
     if match := re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE):
         return match[1].strip()
-    board = _read(Path("/proc/device-tree/model")).strip("\0\n ")
+    name = board.read(root / "proc/device-tree/model").strip("\0\n ")
     parts = sorted(set(re.findall(r"^CPU part\s*:\s*(\S+)$", text, re.MULTILINE)))
-    found = " ".join(part for part in (board, *parts) if part)
+    found = " ".join(part for part in (name, *parts) if part)
     return found or platform.processor() or platform.machine()
 
 
-def _isa() -> str:
-    text = _read(Path("/proc/cpuinfo"))
+def _isa(root: Path) -> str:
+    text = board.read(root / "proc/cpuinfo")
     match = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
     flags = set(match[1].split()) if match else set()
     return " ".join(name for name in _ISA if name in flags)
 
 
-def _boost() -> str:
+def _boost(root: Path) -> str:
     """Whether the clock may exceed its base, where the kernel says so."""
-    if turbo := _read(_CPU / "intel_pstate/no_turbo").strip():
+    if turbo := board.read(root / _CPU / "intel_pstate/no_turbo").strip():
         return "off" if turbo == "1" else "on"
-    return {"0": "off", "1": "on"}.get(_read(_CPU / "cpufreq/boost").strip(), "")
+    return {"0": "off", "1": "on"}.get(board.read(root / _CPU / "cpufreq/boost").strip(), "")
 
 
-def _max_mhz() -> str:
+def _max_mhz(root: Path) -> str:
     """The highest clock of each kind of core: an overclocked board is another machine."""
-    kilohertz = _distinct("cpufreq/cpuinfo_max_freq").split()
+    kilohertz = _distinct(root, "cpufreq/cpuinfo_max_freq").split()
     return " ".join(str(int(value) // 1000) for value in kilohertz if value.isdigit())
 
 
-def _distinct(name: str) -> str:
-    values = {_read(path).strip() for path in _CPU.glob(f"cpu[0-9]*/{name}")}
+def _distinct(root: Path, name: str) -> str:
+    values = {board.read(path).strip() for path in (root / _CPU).glob(f"cpu[0-9]*/{name}")}
     return " ".join(sorted(values - {""}))
 
 
-def _os_name() -> str:
-    match = re.search(r'^PRETTY_NAME="?([^"\n]+)', _read(Path("/etc/os-release")), re.MULTILINE)
+def _os_name(root: Path) -> str:
+    match = re.search(
+        r'^PRETTY_NAME="?([^"\n]+)', board.read(root / "etc/os-release"), re.MULTILINE
+    )
     return match[1] if match else f"{platform.system()} {platform.release()}"
 
 
@@ -179,11 +189,4 @@ def _version(distribution: str) -> str:
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        return ""
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
         return ""

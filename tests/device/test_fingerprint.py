@@ -5,6 +5,7 @@ import pytest
 
 from edgesmith.device import doctor, fingerprint
 from edgesmith.errors import ContractError
+from tests.device.boards import lay_out
 
 
 def test_two_probes_of_one_machine_are_equal() -> None:
@@ -83,14 +84,13 @@ def test_damaged_record_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_cpu_is_read_from_what_the_kernel_says(
-    monkeypatch: pytest.MonkeyPatch, cpuinfo: str, isa: str, model: str
+    tmp_path: Path, cpuinfo: str, isa: str, model: str
 ) -> None:
-    content = {
-        "/proc/cpuinfo": cpuinfo,
-        "/proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0",
-    }
-    monkeypatch.setattr(fingerprint, "_read", lambda path: content.get(str(path), ""))
-    found = fingerprint.fingerprint()
+    lay_out(
+        tmp_path,
+        {"proc/cpuinfo": cpuinfo, "proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0"},
+    )
+    found = fingerprint.fingerprint(tmp_path)
     assert found["isa"] == isa
     assert found["cpu"] == model
 

@@ -14,6 +14,7 @@ import yaml
 
 from edgesmith import tools
 from edgesmith.device import fingerprint
+from edgesmith.device.catalogue import reader
 from edgesmith.params import Params, Task
 from edgesmith.runtimes.session import ENGINES
 from edgesmith.tasks.task import task_of
@@ -42,6 +43,7 @@ CARRIED = {
     "edgesmith/data/detect/augment.py": "prepare: as above",
     "edgesmith/data/scenes/__main__.py": "prepare: the generator's folder is the dataset's path",
     "edgesmith/data/signs/__main__.py": "prepare: the generator's folder is the dataset's path",
+    "edgesmith/remote/probe.py": "measuring a device: one of the folder that only probing reads",
 }
 # What a template names for one task because another reads its own; templates have no conditions.
 TEMPLATED = {"edgesmith/decode/classify.py": "training of detectors decodes boxes"}
@@ -61,6 +63,11 @@ class Stage(NamedTuple):
     params: frozenset[str]
     tools: frozenset[str]
     template: str
+
+    @property
+    def always(self) -> bool:
+        """Whether it runs whatever its inputs are, so that listing them has no effect."""
+        return "always_changed: true" in self.template
 
 
 def _resolve(text: str, key: str, item: Any) -> str:
@@ -88,7 +95,7 @@ def _stage(
         name=f"{name}@{key}" if key else name,
         module=re.fullmatch(r"python -m (\S+).*", _resolve(body["cmd"], key, item))[1],
         task=task,
-        engines=_engines_of(path.parent.name),
+        engines=_engines_of((item or {}).get("format") or path.parent.name),
         deps=frozenset(dep.rstrip("/") for dep in deps),
         params=frozenset(_resolve(entry, key, item) for entry in own),
         tools=frozenset(_resolve(group, key, item) for group in groups),
@@ -119,12 +126,30 @@ def _stages() -> list[Stage]:
             found.append(_stage(path, name, body))
             continue
         path_of = re.fullmatch(r"\$\{([\w.]+)\}", body["foreach"])[1].split(".")
-        entries = reduce(getitem, path_of, params)
+        cells = _cells_of(path.parent.name, params)
+        entries = reduce(getitem, path_of, params | {"cells": cells})
         found += [
             _stage(path, name, body["do"], key, item, _task_of(item, params))
             for key, item in entries.items()
         ]
     return found
+
+
+def _cells_of(folder: str, params: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """What a device's cells.yaml would list, were there such a device and everything built."""
+    if folder not in reader.names():
+        return {}
+    name = next(iter(params["variants"]))
+    return {
+        f"{name}.{format_name}": {
+            "variant": name,
+            "format": format_name,
+            "baseline": name,
+            "runtime": module,
+        }
+        for format_name, (module, _) in ENGINES.items()
+        if format_name != "torchscript"  # whose engine no device has
+    }
 
 
 def _read_by(stage: Stage) -> Imports:
@@ -136,9 +161,11 @@ def _read_by(stage: Stage) -> Imports:
     )
 
 
-# Entries of a group that run one module for one task declare the same code: one stands for all.
+# Entries of a group that run one module for one task and engine declare the same code: one stands
+# for all. So does one device, for their files are alike (tests/stages/test_devices.py).
 STAGES = {
-    (stage.name.split("@")[0], stage.module, stage.task): stage for stage in reversed(_stages())
+    (stage.name.split("@")[0], stage.module, stage.task, stage.engines): stage
+    for stage in reversed(_stages())
 }
 
 
@@ -163,7 +190,7 @@ def _holds(dep: str, path: str) -> bool:
 
 def test_every_stage_and_every_step_is_looked_at() -> None:
     written = {path.stem for path in (ROOT / "stages").glob("[!_]*.py")}
-    assert {module for _, module, _ in STAGES} == {f"stages.{name}" for name in written}
+    assert {module for _, module, _, _ in STAGES} == {f"stages.{name}" for name in written}
 
 
 def test_a_stage_that_asks_for_a_task_says_which(stage: Stage) -> None:
@@ -178,6 +205,8 @@ def test_nothing_of_another_task_is_declared(stage: Stage) -> None:
 
 
 def test_every_module_that_a_stage_imports_is_declared(stage: Stage) -> None:
+    if stage.always:
+        return
     read, deps = _read_by(stage).ours, set(stage.deps)
     if stage.module in INHERITED:
         deps.add(INHERITED[stage.module])
@@ -205,6 +234,8 @@ def test_no_module_is_declared_that_a_stage_does_not_import(stage: Stage) -> Non
 
 
 def test_versions_of_all_libraries_that_matter_are_inputs(stage: Stage) -> None:
+    if stage.always:
+        return
     used = _distributions(stage) - HARMLESS.keys()
     declared = set(fingerprint.DISTRIBUTIONS) if "- fingerprint" in stage.template else set()
     for group in stage.tools:
