@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgesmith.device.sensors.find import Sensors
     from edgesmith.device.sensors.recorder import Reading, Recorder
 
-EXAMPLE = "Example: edgesmith sensors --watch 2; edgesmith sensors --meter meter://192.168.1.9:5025 --json"
+EXAMPLE = "Example: edgesmith sensors --watch 2; edgesmith sensors --meter meter://10.0.0.9:5025"
 MeterOption = Annotated[
     str | None,
     typer.Option(

@@ -32,7 +32,8 @@ class Conditions(_Part):
     `energy_mj_per_frame` is millijoules *above idle* where `idle_power_w` is known: energy of the
     interval less idle power times its length, over the frames; without it, of the whole machine.
     `fps_per_watt` is frames per second over the whole `power_w`, idle included. `sensors` says by
-    quantity which sensor spoke and what it leaves out, `absent` why a field is None. Write with `model_dump(mode="json", exclude_none=True)`.
+    quantity which sensor spoke and what it leaves out, `absent` why a field is None. Write it with
+    `model_dump(mode="json", exclude_none=True)`: DVC drops nulls.
     """
 
     seconds: float = Field(ge=0)

@@ -7,6 +7,7 @@ after two seconds without a new one there is no figure.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import socket
@@ -117,18 +118,19 @@ class Meter:
     def _take_lines(self) -> bool:
         """Until the connection ends; whether a figure came."""
         came = False
-        try:
-            with self._connection, self._connection.makefile("rb") as stream:
-                while line := stream.readline(_LONGEST_LINE):
-                    came = self._take(line.decode(errors="replace")) or came
-        except OSError:
-            pass  # the same as an end: the caller connects again
+        # Lost is the same as ended: the caller connects again.
+        lost = contextlib.suppress(OSError)
+        with lost, self._connection, self._connection.makefile("rb") as stream:
+            while line := stream.readline(_LONGEST_LINE):
+                came = self._take(line.decode(errors="replace")) or came
         if not self._stop.is_set():
             self._latest.fail("the connection is lost")
         return came
 
     def _take(self, line: str) -> bool:
         try:
+            if not line.endswith("\n"):  # 12.5 W cut off after the 1 would be a figure, too
+                raise SensorError(f"sent {line[:60]!r} without an end of line")
             sample = parse(line)
         except SensorError as error:
             self._latest.fail(str(error))
@@ -160,8 +162,6 @@ def _number(value: object) -> float:
 
 
 def _shut(connection: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):  # was not connected any more
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # was not connected any more
     connection.close()

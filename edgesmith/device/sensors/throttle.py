@@ -27,7 +27,7 @@ _HELD_BACK = 0.95
 def counters(root: Path) -> Watch:
     """Events since the last look: x86 thermal_throttle, Jetson's over-current events."""
     cores = root / "sys/devices/system/cpu"
-    paths = {path: "thermal throttling" for path in cores.glob("cpu*/thermal_throttle/*_count")}
+    paths = dict.fromkeys(cores.glob("cpu*/thermal_throttle/*_count"), "thermal throttling")
     for path in in_order(list((root / "sys/class/hwmon").glob("hwmon*/oc[1-3]_event_cnt"))):
         paths[path] = _EVENTS[int(path.name[2])]
     if not paths:
@@ -59,8 +59,8 @@ def cooling(root: Path) -> Watch:
 def policies(root: Path) -> Watch:
     """Whether cpufreq is held below the processor's maximum.
 
-    `scaling_max_freq` below `cpuinfo_max_freq` is a cap, by the kernel against heat or by somebody's
-    hand. A clock below its maximum counts only under the governor `performance`, and only where no
+    `scaling_max_freq` below `cpuinfo_max_freq` is a cap, by the kernel against heat or by hand. A
+    clock below its maximum counts only under the governor `performance`, and only where no
     boost makes the maximum a matter of luck.
     """
     folders = policy_folders(root)
