@@ -85,7 +85,7 @@ def test_virtual_machine_gives_its_clock_with_a_caution_and_no_governor(tmp_path
 
 
 def test_machine_without_a_clock_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SensorError, match="no cpufreq in .* and no MHz in"):
+    with pytest.raises(SensorError, match=r"no cpufreq in .* and no MHz in"):
         clocks.clock(tmp_path)
 
 
@@ -223,7 +223,7 @@ def test_tool_that_is_missing_fails_or_hangs_is_a_reason(monkeypatch: pytest.Mon
     with pytest.raises(SensorError, match="no vcgencmd-of-nowhere here"):
         source.run_command(["vcgencmd-of-nowhere"])
     with pytest.raises(SensorError, match="status 3: Can't open device file"):
-        source.run_command(["sh", "-c", "echo \"Can't open device file: /dev/vcio\" >&2; exit 3"])
+        source.run_command(["sh", "-c", 'echo "Can\'t open device file: /dev/vcio" >&2; exit 3'])
     monkeypatch.setattr(source, "_PATIENCE_SECONDS", 0.05)
     with pytest.raises(SensorError, match=r"gave nothing in 0\.05 s"):
         source.run_command(["sleep", "5"])

@@ -20,7 +20,7 @@ def test_pmic_output_that_is_cut_off_gives_no_power() -> None:
         raspberry.parse_pmic(cut)
 
 
-@pytest.mark.parametrize("text", ["", "error=1 error_msg=\"Command not registered\"\n"])
+@pytest.mark.parametrize("text", ["", 'error=1 error_msg="Command not registered"\n'])
 def test_board_without_pmic_gives_no_power(text: str) -> None:
     with pytest.raises(SensorError, match="only a Raspberry Pi 5"):
         raspberry.parse_pmic(text)
@@ -47,7 +47,9 @@ def test_flags_are_read_from_vcgencmd_and_from_the_kernel() -> None:
             raspberry.parse_throttled(text)
 
 
-def test_what_was_so_before_the_first_look_does_not_count_and_what_came_between_looks_does() -> None:
+def test_what_was_so_before_the_first_look_does_not_count_and_what_came_between_looks_does() -> (
+    None
+):
     said = itertools.chain(["0x50000", "0x50000", "0xd0008", "0xf0000", "0xf0000"])
     flags = raspberry.Flags(lambda: next(said))
     assert flags.read() == ()
