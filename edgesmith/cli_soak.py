@@ -65,13 +65,12 @@ def soak(
 
         target = out or _new_folder(artifact)
         with find(root, meter) as sensors:
-            found = run.soak(
-                artifact,
-                run.Plan(minutes, interval, threads, tuple(provider)),
-                sensors,
-                target,
-                _Progress(minutes),
-            )
+            plan = run.Plan(minutes, interval, threads, tuple(provider))
+            progress = _Progress(minutes)
+            try:
+                found = run.soak(artifact, plan, sensors, target, progress)
+            finally:
+                progress.end()
         _show(rows.read(target), found, target, as_json)
 
 
@@ -184,8 +183,10 @@ class _Progress:
         self._next = row.elapsed_s + _LOG_SECONDS
         heat = "" if row.temperature_c is None else f", {row.temperature_c:.1f} °C"
         slow = f", {', '.join(row.throttle_reasons)}" if row.throttled else ""
-        last = row.elapsed_s >= self._seconds
         text = f"{row.elapsed_s:6.0f} of {self._seconds:.0f} s: {row.fps:.1f}/s{heat}{slow}"
-        typer.echo(
-            f"\r{text:<79}" if self._terminal else text, err=True, nl=last or not self._terminal
-        )
+        typer.echo(f"\r{text:<79}" if self._terminal else text, err=True, nl=not self._terminal)
+
+    def end(self) -> None:
+        """Leave the line that was renewed."""
+        if self._terminal:
+            typer.echo(err=True)

@@ -129,8 +129,8 @@ def read(folder: Path) -> Recording:
         ) from error
     # What follows the last line feed was being written when the run was killed.
     lines = text.split("\n")[:-1]
-    kinds = (Head, *([Row] * (len(lines) - 1)))
-    parts: list[BaseModel] = []
+    kinds: tuple[type[_Part], ...] = (Head, *([Row] * (len(lines) - 1)))
+    parts: list[_Part] = []
     for number, (line, kind) in enumerate(zip(lines, kinds, strict=False), 1):
         try:
             parts.append(kind.model_validate_json(line))

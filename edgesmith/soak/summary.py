@@ -133,7 +133,7 @@ def table(rows: Sequence[Row], parts: int = 10) -> tuple[tuple[str, ...], list[t
     """Headers and lines of the run in `parts` equal parts of time, for a terminal or a page."""
     headers = ("until, s", "fps", "p50, ms", "p99, ms", "°C", "MHz", "throttled", "W", "RSS, MB")
     length = rows[-1].elapsed_s / parts
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for _, group in itertools.groupby(
         rows, lambda row: min(int(row.elapsed_s / length), parts - 1)
     ):

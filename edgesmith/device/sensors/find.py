@@ -138,12 +138,13 @@ def _throttling(absent: dict[str, str], root: Path, run: Run) -> tuple[Watch, ..
     """All that tell: each sees another cause."""
     found: list[Watch] = []
     reasons: list[str] = []
-    for look in (
+    tries: list[Callable[[], Watch]] = [
         lambda: raspberry.throttling(root, run),
         lambda: throttle.counters(root),
         lambda: throttle.cooling(root),
         lambda: throttle.policies(root),
-    ):
+    ]
+    for look in tries:
         try:
             found.append(look())
         except SensorError as error:
