@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from edgesmith import cli_bench, cli_devices, cli_ncnn, cli_predict, cli_remote
+from edgesmith import (
+    cli_bench,
+    cli_devices,
+    cli_ncnn,
+    cli_predict,
+    cli_remote,
+    cli_sensors,
+    cli_soak,
+)
 from edgesmith.cli_options import ArtifactArgument, JsonOption, print_pairs
 from edgesmith.errors import EdgesmithError, RuntimeUnavailableError
 
@@ -141,6 +149,8 @@ app.command(epilog=cli_devices.EXAMPLE)(cli_devices.devices)
 app.command(epilog=cli_remote.EXAMPLE)(cli_remote.probe)
 app.command(epilog=cli_predict.EXAMPLE)(cli_predict.predict)
 app.command("ncnn-quantize", epilog=cli_ncnn.EXAMPLE)(cli_ncnn.ncnn_quantize)
+app.command(epilog=cli_sensors.EXAMPLE)(cli_sensors.sensors)
+app.command(epilog=cli_soak.EXAMPLE)(cli_soak.soak)
 
 
 def _require_build_side(command: str, module: str) -> None:
