@@ -1,0 +1,1 @@
+"""Temperature, clock, throttling and power of the machine that measures (Linux)."""
