@@ -43,7 +43,7 @@ def governor(root: Path) -> str:
 
 
 def policy_folders(root: Path) -> list[Path]:
-    """cpufreq folder of each core, in order; empty where the kernel does not steer the clock."""
+    """Each core's cpufreq folder, in order; empty where the kernel does not steer the clock."""
     cores = in_order(list((root / "sys/devices/system/cpu").glob("cpu[0-9]*")))
     return [core / "cpufreq" for core in cores if (core / "cpufreq").is_dir()]
 

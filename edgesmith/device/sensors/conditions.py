@@ -31,8 +31,9 @@ class Conditions(_Part):
     `throttle_reasons` gives the share of readings with each reason. `power_w` is the mean.
     `energy_mj_per_frame` is millijoules *above idle* where `idle_power_w` is known: energy of the
     interval less idle power times its length, over the frames; without it, of the whole machine.
-    `fps_per_watt` is frames per second over the whole `power_w`, idle included. `absent` says by
-    quantity why a field is None. Write with `model_dump(mode="json", exclude_none=True)`.
+    `fps_per_watt` is frames per second over the whole `power_w`, idle included. `sensors` says by
+    quantity which sensor spoke and what it leaves out, `absent` why a field is None. Write it with
+    `model_dump(mode="json", exclude_none=True)`: DVC drops nulls.
     """
 
     seconds: float = Field(ge=0)
@@ -45,4 +46,5 @@ class Conditions(_Part):
     idle_power_w: float | None = None
     energy_mj_per_frame: float | None = None
     fps_per_watt: float | None = None
+    sensors: dict[str, str] = Field(default_factory=dict)
     absent: dict[str, str] = Field(default_factory=dict)

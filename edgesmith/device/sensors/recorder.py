@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import statistics
 import threading
 import time
@@ -33,13 +35,17 @@ class Reading(NamedTuple):
 class Recorder:
     """Reads all sensors every `interval_s` while its block runs; a context manager.
 
-    A sensor that fails leaves None in that reading, and its last reason in `failed`.
+    A sensor that fails leaves None in that reading, and its last reason in `failed`. Readings older
+    than `keep_seconds` are forgotten (None: kept). The sensors stay open for the next recorder.
     """
 
-    def __init__(self, sensors: Sensors, interval_s: float = 0.25) -> None:
+    def __init__(
+        self, sensors: Sensors, interval_s: float = 0.25, keep_seconds: float | None = None
+    ) -> None:
         self.sensors = sensors
         self.failed: dict[str, str] = {}
         self._interval_s = interval_s
+        self._keep_seconds = keep_seconds
         self._readings: list[Reading] = []
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -63,13 +69,23 @@ class Recorder:
     @property
     def readings(self) -> list[Reading]:
         """All readings so far, oldest first."""
-        return list(self._readings)
+        with self._lock:
+            return list(self._readings)
+
+    def between(self, since: float, until: float) -> list[Reading]:
+        """The readings of an interval of time.monotonic(), both ends included."""
+        with self._lock:
+            first = bisect.bisect_left(self._readings, since, key=_time)
+            return self._readings[first : bisect.bisect_right(self._readings, until, key=_time)]
 
     def look(self) -> Reading:
         """Read every sensor now, and keep the reading."""
         with self._lock:
             reading = self._read()
             self._readings.append(reading)
+            if self._keep_seconds is not None:
+                limit = reading.seconds - self._keep_seconds
+                del self._readings[: bisect.bisect_left(self._readings, limit, key=_time)]
         return reading
 
     def idle_power(self, seconds: float) -> float | None:
@@ -92,7 +108,7 @@ class Recorder:
 
         Energy is above idle where `idle_power_w` is given: see `Conditions`.
         """
-        readings = [r for r in self.readings if since <= r.seconds <= until]
+        readings = self.between(since, until)
         seconds = until - since
         temperatures = [r.temperature_c for r in readings if r.temperature_c is not None]
         clocks = [r.clock_mhz for r in readings if r.clock_mhz is not None]
@@ -125,6 +141,7 @@ class Recorder:
             fps_per_watt=round(frames / seconds / power_w, 4)
             if power_w and frames and seconds
             else None,
+            sensors=self.sensors.describe(),
             absent=absent,
         )
 
@@ -185,10 +202,12 @@ def mean_power_w(readings: Sequence[Reading]) -> float | None:
     sampled = [(r.seconds, r.power_w) for r in readings if r.power_w is not None]
     if len(sampled) < 2:
         return None
-    area = sum(
-        (t1 - t0) * (w0 + w1) / 2 for (t0, w0), (t1, w1) in zip(sampled, sampled[1:], strict=False)
-    )
+    area = sum((t1 - t0) * (w0 + w1) / 2 for (t0, w0), (t1, w1) in itertools.pairwise(sampled))
     return area / (sampled[-1][0] - sampled[0][0])
+
+
+def _time(reading: Reading) -> float:
+    return reading.seconds
 
 
 def _temperature(values: Sequence[float]) -> Temperature | None:

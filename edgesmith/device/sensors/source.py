@@ -52,7 +52,12 @@ def run_command(command: Sequence[str]) -> str:
     """Standard output of a tool; SensorError with its own words where it fails."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_PATIENCE_SECONDS
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE_SECONDS,
         )
     except FileNotFoundError as error:
         raise SensorError(f"no {command[0]} here") from error
@@ -80,6 +85,23 @@ def read_number(path: Path) -> float:
     if not re.fullmatch(r"[+-]?\d+(\.\d+)?", text):
         raise SensorError(f"{path}: says {text[:40]!r}, not a number")
     return float(text)
+
+
+def works(sensor: Gauge | Counter) -> bool:
+    """Whether a sensor gives a figure now."""
+    try:
+        sensor.read()
+    except SensorError:
+        return False
+    return True
+
+
+def label(path: Path) -> str:
+    """What a `…_label` or `name` file says; empty where there is none."""
+    try:
+        return read_text(path)
+    except SensorError:
+        return ""
 
 
 def in_order(paths: Sequence[Path]) -> list[Path]:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgesmith.device.sensors.source import Gauge, SensorError, in_order, read_number, read_text
+from edgesmith.device.sensors.source import (
+    Gauge,
+    SensorError,
+    in_order,
+    label,
+    read_number,
+    works,
+)
 
 # Types of the zone that follows the processor, best first: Raspberry Pi and many ARM boards
 # (cpu-thermal, cpu_thermal), Jetson (CPU-therm, cpu-thermal), Rockchip (soc-thermal, bigcore…),
@@ -26,17 +33,14 @@ def chips(root: Path) -> list[Gauge]:
     """The temperature inputs of hwmon's processor sensors that can be read now, package first."""
     found: list[tuple[bool, Gauge]] = []
     for folder in _folders(root, "sys/class/hwmon", "hwmon*"):
-        try:
-            chip = read_text(folder / "name")
-        except SensorError:
-            continue
+        chip = label(folder / "name")
         if chip not in _CHIPS:
             continue
         for path in in_order(list(folder.glob("temp*_input"))):
-            label = _label(path.with_name(path.name.replace("_input", "_label")))
-            gauge = Gauge(f"hwmon {chip} {label or path.name}".strip(), _reader(path))
-            if _works(gauge):
-                found.append((label != _CHIPS[chip], gauge))
+            part = label(path.with_name(path.name.replace("_input", "_label")))
+            gauge = _millidegrees(f"hwmon {chip} {part or path.stem.removesuffix('_input')}", path)
+            if works(gauge):
+                found.append((part != _CHIPS[chip], gauge))
     return [gauge for _, gauge in sorted(found, key=lambda pair: pair[0])]
 
 
@@ -52,12 +56,9 @@ def _folders(root: Path, parent: str, pattern: str) -> list[Path]:
 
 
 def _zone(folder: Path) -> Gauge | None:
-    try:
-        kind = read_text(folder / "type")
-    except SensorError:
-        return None
-    gauge = Gauge(f"{folder.name} {kind}", _reader(folder / "temp"))
-    return gauge if _works(gauge) else None
+    kind = label(folder / "type")
+    gauge = _millidegrees(f"{folder.name} {kind}", folder / "temp")
+    return gauge if kind and works(gauge) else None
 
 
 def _rank(gauge: Gauge) -> int:
@@ -65,30 +66,5 @@ def _rank(gauge: Gauge) -> int:
     return next((rank for rank, word in enumerate(_ZONES) if word in kind), len(_ZONES))
 
 
-def _reader(path: Path) -> Reader:
-    return Reader(path)
-
-
-class Reader:
-    """Reads a file in thousandths of a degree."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __call__(self) -> float:
-        return celsius(read_number(self._path) / 1000, str(self._path))
-
-
-def _label(path: Path) -> str:
-    try:
-        return read_text(path)
-    except SensorError:
-        return ""
-
-
-def _works(gauge: Gauge) -> bool:
-    try:
-        gauge.read()
-    except SensorError:
-        return False
-    return True
+def _millidegrees(name: str, path: Path) -> Gauge:
+    return Gauge(name, lambda: celsius(read_number(path) / 1000, str(path)))
