@@ -4,9 +4,9 @@ LoadGen's early stopping (mlcommons/inference, `loadgen/early_stopping.cc` and `
 `loadgen/results.cc`; MLPerf Inference Rules, "Early stopping"). A run is over-latency when it takes
 longer than the true percentile p, which happens with probability 1 − p, and of n independent runs
 binomially often. If t over-latency runs or fewer have a probability below 1 − c, then more than t
-of the n did exceed it, with confidence c: the t-th largest sample is no smaller than the percentile.
-LoadGen takes the largest such t, c = 0.99 and a tolerance of 0; t must be at least 1, which needs
-64 runs for a p90 and 662 for a p99.
+of the n did exceed it, with confidence c: the t-th largest sample is no smaller than the
+percentile. LoadGen takes the largest such t, c = 0.99 and a tolerance of 0; t must be at least 1,
+which needs 64 runs for a p90 and 662 for a p99.
 
 Runs of one process are not independent: a clock that changes for a second touches hundreds in a
 row. The bound is that of MLPerf, with its assumption.

@@ -1,3 +1,6 @@
+from fractions import Fraction
+from math import comb
+
 import numpy as np
 import pytest
 
@@ -21,9 +24,6 @@ def test_allowed_runs_are_the_quantile_of_the_binomial_distribution(
     runs: int, share: float
 ) -> None:
     # By exact integers: P(X = k) = C(n, k) (1 − p)^k p^(n − k).
-    from fractions import Fraction
-    from math import comb
-
     p = Fraction(str(share))
     below, expected = Fraction(0), -1
     for k in range(runs):
