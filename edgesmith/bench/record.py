@@ -88,7 +88,8 @@ class Bench(_Part):
     measurement may give a p50 more than 3 % away.
 
     From `governor` on: the conditions meanwhile, where the machine has the sensor (see
-    `device.sensors.conditions`); `absent` says why a field is not there. `throttled` is whether
+    `device.sensors.conditions`), `sensors` names it, `absent` says why a field is not there.
+    `throttled` is whether
     the machine slowed itself down in the rounds that the figures are of. `throttled_rounds` counts
     all in which it did, `retried` those that were repeated without: the p50 before was
     `throttled_ms_p50`. `batch` images went into each call, of which there are `runs`; `fps` counts
@@ -136,6 +137,7 @@ class Bench(_Part):
     idle_power_w: float | None = None
     energy_mj_per_frame: float | None = None
     fps_per_watt: float | None = None
+    sensors: dict[str, str] = Field(default_factory=dict)
     absent: dict[str, str] = Field(default_factory=dict)
 
 
