@@ -14,7 +14,11 @@ from edgesmith.decode.detect import objects
 from edgesmith.errors import ContractError
 from edgesmith.preprocess import decode_image, fit
 from edgesmith.runtimes import session as runtimes
-from edgesmith.runtimes.tensors import FREE_BATCH, network_input
+from edgesmith.runtimes.tensors import network_input
+
+
+# A session calls the network with this many images at most (runtimes.tensors).
+FREE_BATCH = 64
 
 
 class Artifact:

@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 
 # Enough to keep the cores busy, few enough that the activations of a 224 px network (about 100 MB
 # for MobileNetV2 at 64 images) fit the memory of a small board.
-FREE_BATCH = 64
+_FREE_BATCH = 64
 
 
 def network_input(images: UInt8Array, spec: Input) -> Float32Array:
@@ -95,7 +95,7 @@ def in_batches(images: Array, batch: int, call: Callable[[Array], list[Array]]) 
         raise ValueError("no images to run")
     if batch == len(images):
         return call(images)
-    step = min(FREE_BATCH, len(images)) if batch < 1 else batch
+    step = min(_FREE_BATCH, len(images)) if batch < 1 else batch
     outputs = []
     for start in range(0, len(images), step):
         piece = images[start : start + step]
