@@ -17,7 +17,6 @@ from edgesmith.cli_options import (
     ThreadsOption,
     print_pairs,
 )
-
 from edgesmith.errors import RuntimeUnavailableError
 
 if TYPE_CHECKING:
@@ -138,9 +137,9 @@ def _bench_several(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    from edgesmith.bench import tables
     from edgesmith.bench.measure import measure_networks
     from edgesmith.device import fingerprint
+    from edgesmith.throughput import tables
 
     if plot and importlib.util.find_spec("matplotlib") is None:
         raise RuntimeUnavailableError(
@@ -187,7 +186,7 @@ def _bench_streams(
     as_json: bool,
 ) -> None:
     from edgesmith.bench.process import Loadable
-    from edgesmith.bench.throughput import measure_streams
+    from edgesmith.throughput.streams import measure_streams
 
     if len(artifacts) > 1:
         raise typer.BadParameter("takes one artifact", param_hint="--streams")

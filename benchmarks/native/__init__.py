@@ -1,1 +1,1 @@
-"""Our worker's figure beside a bare loop over the runtime's own API: `python -m benchmarks.native`."""
+"""Our figure beside a bare loop over the runtime: `python -m benchmarks.native`."""

@@ -22,7 +22,9 @@ def load(folder: Path, threads: int, providers: Sequence[str], frame: bytes) -> 
     binding.bind_ortvalue_input(
         contract.input.name, onnxruntime.OrtValue.ortvalue_from_numpy(batch)
     )
-    for output, found in zip(net.get_outputs(), net.run(None, {contract.input.name: batch})):
+    for output, found in zip(
+        net.get_outputs(), net.run(None, {contract.input.name: batch}), strict=True
+    ):
         binding.bind_ortvalue_output(output.name, onnxruntime.OrtValue.ortvalue_from_numpy(found))
     engine = f"onnxruntime {onnxruntime.__version__}"
     return Loop(engine, ("cpu",), load_ms, {"infer": lambda: net.run_with_iobinding(binding)})

@@ -16,7 +16,6 @@ from edgesmith.preprocess import decode_image, fit
 from edgesmith.runtimes import session as runtimes
 from edgesmith.runtimes.tensors import network_input
 
-
 # A session calls the network with this many images at most (runtimes.tensors).
 FREE_BATCH = 64
 
