@@ -201,7 +201,8 @@ def _bench_streams(
     for name, found in (("network", alone), ("end to end", whole)):
         typer.echo(
             f"{name}: {found.fps:.1f} images/s [{found.fps_ci95.low:.1f}, "
-            f"{found.fps_ci95.high:.1f}] of {found.streams} streams with {found.threads} thread(s), "
+            f"{found.fps_ci95.high:.1f}] of {found.streams} streams with {found.threads} "
+            "thread(s), "
             f"{found.scaling:.2f} times one stream [{found.scaling_ci95.low:.2f}, "
             f"{found.scaling_ci95.high:.2f}]"
         )
