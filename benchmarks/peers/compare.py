@@ -180,7 +180,7 @@ def latency(turns: Turns, number: int) -> Latency:
         runs=len(samples),
         warmup_runs=turns.warm[number]["runs"],
         steady=turns.warm[number]["steady"],
-        noisy=stats.is_noisy(samples),
+        noisy=stats.halves_differ(samples),
     )
 
 

@@ -11,16 +11,31 @@ from edgesmith import contract as contracts
 from edgesmith.bench import timing
 from edgesmith.decode.classify import top_k
 from edgesmith.decode.detect import objects
+from edgesmith.errors import ContractError
 from edgesmith.preprocess import decode_image, fit
 from edgesmith.runtimes import session as runtimes
 from edgesmith.runtimes.tensors import network_input
+
+# A session calls the network with this many images at most (runtimes.tensors).
+FREE_BATCH = 64
 
 
 class Artifact:
     """The loaded artifact and its two timed calls: the network alone, and from JPEG to result."""
 
-    def __init__(self, folder: Path, threads: int, providers: Sequence[str], frame: bytes) -> None:
-        """Import the engine, then time the load: hash check, parsing, graph optimisation."""
+    def __init__(
+        self,
+        folder: Path,
+        threads: int,
+        providers: Sequence[str],
+        frame: bytes,
+        batch: int = 1,
+    ) -> None:
+        """Import the engine, then time the load: hash check, parsing, graph optimisation.
+
+        `infer` runs `batch` copies of the image in one call; ContractError where the network
+        takes another number.
+        """
         runtimes.engine(folder, contracts.read(folder))
         loaded: list[runtimes.Session] = []
         self.load_ms = timing.time_once(
@@ -32,14 +47,19 @@ class Artifact:
         self.providers: Sequence[str] = self._session.providers
         spec = self._session.contract.input
         image = fit(decode_image(frame, "the benchmark's frame"), spec.preprocess)
-        self._input = network_input(image[None], spec)
+        _check_batch(folder, spec.shape[0], batch)
+        self._input = network_input(np.repeat(image[None], batch, axis=0), spec)
         self.calls: Mapping[str, Callable[[], None]] = {
             "infer": self._infer,
             "end_to_end": self._end_to_end,
         }
 
     def _infer(self) -> None:
-        """The network alone, batch 1, on an input that is ready."""
+        """The network alone, on a float32 input that is ready.
+
+        With what the session does on every call: the network's own layout and quantization of the
+        input, and its outputs as float32 (docs/native-check.md has what that costs).
+        """
         self._session.run(self._input)
 
     def _end_to_end(self) -> None:
@@ -53,6 +73,15 @@ class Artifact:
             objects(output[0], contract, height, width)
         else:
             top_k(output, contract.labels, 1)
+
+
+def _check_batch(folder: Path, fixed: int, batch: int) -> None:
+    if batch not in (1, fixed) and (fixed > 0 or batch > FREE_BATCH):
+        takes = f"{fixed}" if fixed > 0 else f"1 to {FREE_BATCH}"
+        raise ContractError(
+            f"{folder}: a call takes {takes} image(s), not {batch}; for a free batch export it "
+            "with `params.yaml: export.batch: dynamic` (ONNX)"
+        )
 
 
 load = Artifact

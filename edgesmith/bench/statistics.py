@@ -21,7 +21,9 @@ _T95 = (
 )
 
 # Two halves of one measurement whose medians differ by more are not one measurement.
-NOISY = 0.05
+NOISY_HALVES = 0.05
+# Two measurements of one artifact should give the same p50 within this share of it.
+REPEATS_WITHIN = 0.03
 
 
 class Latency(NamedTuple):
@@ -95,10 +97,36 @@ def ratio_interval(ratios: Samples) -> tuple[float, Interval]:
     return math.exp(centre), Interval(math.exp(centre - half), math.exp(centre + half))
 
 
-def is_noisy(samples: Samples) -> bool:
+def halves_differ(samples: Samples, by: float = NOISY_HALVES) -> bool:
     """Whether the medians of the first and the second half (in time) differ by more than 5 %."""
     if len(samples) < 2:
         return True
     half = len(samples) // 2
     first, second = float(np.median(samples[:half])), float(np.median(samples[half:]))
-    return abs(first - second) > NOISY * min(first, second)
+    return abs(first - second) > by * min(first, second)
+
+
+def expected_difference(rounds: Sequence[Samples]) -> float:
+    """How far apart the p50 of two such measurements may be, as a share of it (95 %).
+
+    Half the width of the median's interval over rounds is 1.96 standard errors; the difference of
+    two measurements has √2 of them. It knows the changes within one measurement only: a neighbour
+    who comes between two of them is not in it.
+    """
+    interval = rounds_median_interval(rounds)
+    middle = float(np.median(np.concatenate([np.asarray(samples) for samples in rounds])))
+    return math.sqrt(2) * (interval.high - interval.low) / 2 / middle
+
+
+def is_noisy(rounds: Sequence[Samples]) -> bool:
+    """Whether another measurement may give a p50 more than 3 % away.
+
+    Too wide an interval over the rounds says so, and a median that moved by more than 3 % from the
+    first half of the rounds to the second.
+    """
+    if len(rounds) < 2:
+        return halves_differ(rounds[0], REPEATS_WITHIN)
+    half = len(rounds) // 2
+    first, second = (np.median(np.concatenate(part)) for part in (rounds[:half], rounds[half:]))
+    moved = abs(first - second) > REPEATS_WITHIN * min(first, second)
+    return bool(moved) or expected_difference(rounds) > REPEATS_WITHIN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -47,12 +48,16 @@ def warm_up(call: Callable[[], object], max_seconds: float) -> WarmUp:
 
 
 def sample(
-    call: Callable[[], object], min_runs: int, min_seconds: float, settle_seconds: float = 0.0
+    call: Callable[[], object],
+    min_runs: int,
+    min_seconds: float,
+    settle_seconds: float = 0.0,
+    max_seconds: float = math.inf,
 ) -> list[float]:
     """Milliseconds of at least `min_runs` runs over at least `min_seconds`, in order.
 
     Runs of the first `settle_seconds` are thrown away: they find the caches as another process
-    left them.
+    left them. `max_seconds` after that it ends with the runs that it has, at least one.
     """
     samples: list[float] = []
     with collection_paused():
@@ -60,9 +65,26 @@ def sample(
         while time.perf_counter() - start < settle_seconds:
             call()
         start = time.perf_counter()
-        while len(samples) < min_runs or time.perf_counter() - start < min_seconds:
+        elapsed = 0.0
+        while len(samples) < min_runs or elapsed < min_seconds:
             samples.append(time_once(call))
+            elapsed = time.perf_counter() - start
+            if elapsed >= max_seconds:
+                break
     return samples
+
+
+def stream(call: Callable[[], object], seconds: float) -> list[float]:
+    """When the runs of the next `seconds` began and ended: the start, then the end of each.
+
+    Seconds of `time.perf_counter`, which on Linux is one clock for all processes.
+    """
+    with collection_paused():
+        ends = [time.perf_counter()]
+        while ends[-1] - ends[0] < seconds:
+            call()
+            ends.append(time.perf_counter())
+    return ends
 
 
 def time_once(call: Callable[[], object]) -> float:

@@ -2,10 +2,12 @@
 
 Reads one JSON object per line from standard input and answers each with one on standard output:
 
-    {"do": "load", "by": module, "folder": …, "threads": …, "providers": […], "frame": base64}
+    {"do": "load", "by": module, "folder": …, "threads": …, "batch": …, "providers": […],
+     "frame": base64}
     {"do": "warm_up", "max_seconds": …}
     {"do": "sample", "what": "infer" | "end_to_end", "min_runs": …, "min_seconds": …,
-     "settle_seconds": …}
+     "settle_seconds": …, "max_seconds": …}
+    {"do": "stream", "what": …, "seconds": …}
     {"do": "finish"}
 
 `by` names the module whose `load` gives the network as a `Subject`: `edgesmith.bench.artifact`, or
@@ -20,6 +22,7 @@ from __future__ import annotations
 import base64
 import importlib
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -48,8 +51,18 @@ class Subject(Protocol):
 class Loader(Protocol):
     """A module that `by` may name."""
 
-    def load(self, folder: Path, threads: int, providers: Sequence[str], frame: bytes) -> Subject:
-        """The network in `folder`, ready to run on `frame`, an encoded image."""
+    def load(
+        self,
+        folder: Path,
+        threads: int,
+        providers: Sequence[str],
+        frame: bytes,
+        **batch: int,
+    ) -> Subject:
+        """The network in `folder`, ready to run on `frame`, an encoded image.
+
+        A loader that can put several images into one call takes `batch`; others need not.
+        """
         ...
 
 
@@ -75,7 +88,11 @@ def serve(commands: TextIO, answers: TextIO) -> None:
 def _load(command: dict[str, Any]) -> Subject:
     loader: Loader = importlib.import_module(command["by"])
     frame = base64.b64decode(command["frame"])
-    return loader.load(Path(command["folder"]), command["threads"], command["providers"], frame)
+    # Only loaders that know of batches are asked for one.
+    batch = {} if command.get("batch", 1) == 1 else {"batch": command["batch"]}
+    return loader.load(
+        Path(command["folder"]), command["threads"], command["providers"], frame, **batch
+    )
 
 
 def _describe(subject: Subject) -> dict[str, Any]:
@@ -99,8 +116,11 @@ def _obey(subject: Subject, command: dict[str, Any]) -> dict[str, Any]:
             command["min_runs"],
             command["min_seconds"],
             command["settle_seconds"],
+            command.get("max_seconds", math.inf),
         )
         return {"samples_ms": [round(value, 6) for value in samples]}
+    if command["do"] == "stream":
+        return {"ends_s": timing.stream(subject.calls[command["what"]], command["seconds"])}
     if command["do"] == "finish":
         return {"rss_mb": peak_rss_mb()}
     raise ValueError(f"unknown command {command['do']!r}")

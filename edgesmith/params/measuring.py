@@ -49,12 +49,17 @@ class Runtime(Section):
 
 
 class Bench(Section):
-    """How long to measure: at least this many runs and this many seconds per round."""
+    """How long to measure: at least this many runs and this many seconds per round.
+
+    All rounds together take as many runs as `percentile` needs, but not longer than `max_seconds`.
+    """
 
     rounds: int = Field(gt=0)
     min_runs: int = Field(gt=0)
     min_seconds: float = Field(gt=0)
     max_warmup_seconds: float = Field(gt=0)
+    percentile: Literal["p90", "p99"] = "p90"
+    max_seconds: float = Field(default=60, gt=0)
 
 
 class FormatCell(Section):

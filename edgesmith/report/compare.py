@@ -145,8 +145,7 @@ def notes(cells: Sequence[Cell], device: Device) -> list[str]:
     noisy = [f"`{cell.name}`" for cell in cells if cell.bench and cell.bench.noisy]
     if noisy:
         lines.append(
-            "- ~ noisy, the two halves of the measurement differ by more than 5 %: "
-            f"{', '.join(noisy)}."
+            f"- ~ noisy, another measurement may give a p50 more than 3 % away: {', '.join(noisy)}."
         )
     unsteady = [f"`{cell.name}`" for cell in cells if cell.bench and not cell.bench.steady]
     if unsteady:

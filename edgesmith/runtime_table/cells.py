@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgesmith.bench.measure import Loadable
+from edgesmith.bench.process import Loadable
 from edgesmith.params import RuntimePair
 from edgesmith.runtime_table import build
 from edgesmith.runtime_table.measure import Subject

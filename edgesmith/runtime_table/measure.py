@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from edgesmith.bench import statistics as stats
-from edgesmith.bench.measure import Loadable, Settings, Turns, take_turns
+from edgesmith.bench.process import Loadable, Settings
 from edgesmith.bench.record import ModelLatency, RuntimeCell, RuntimesBench
+from edgesmith.bench.turns import Turns, take_turns
 from edgesmith.intervals import Bounds
 
 
@@ -69,7 +70,7 @@ def _cell(number: int, subject: Subject, turns: Turns) -> RuntimeCell:
         runs=len(samples),
         warmup_runs=turns.warm[number]["runs"],
         steady=turns.warm[number]["steady"],
-        noisy=stats.is_noisy(samples),
+        noisy=stats.is_noisy(own),
     )
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from edgesmith.bench import measure, record
+from edgesmith.bench import process as processes
+from edgesmith.bench import record
 from edgesmith.bench.frame import camera_frame
 from edgesmith.bench.measure import (
     Loadable,
@@ -15,11 +16,13 @@ from edgesmith.bench.measure import (
     interleave,
     measure_pair,
 )
+from edgesmith.device.sensors.find import Sensors
 from edgesmith.errors import ContractError, RuntimeUnavailableError
 from edgesmith.intervals import Bounds
 from edgesmith.preprocess import decode_image
 from tests.artifacts import make_artifact
 
+NONE = Sensors(absent=dict.fromkeys(("temperature", "clock", "throttling", "power"), "none"))
 QUICK = Settings(rounds=2, min_runs=5, min_seconds=0.01, max_warmup_seconds=0.3)
 WHERE = {"device": "host", "fingerprint": "0123456789ab"}
 
@@ -58,6 +61,7 @@ def test_record_holds_every_key_and_nothing_that_dvc_drops(tmp_path: Path) -> No
     assert flat["rounds"] == 2 and flat["runs"] >= 10 and flat["warmup_runs"] >= 1
     assert flat["speedup_ci95"]["low"] <= flat["speedup_vs_baseline"]
     assert flat["end_to_end_ms"]["p50"] > flat["latency_ms"]["p50"]
+    assert flat["end_to_end_runs"] >= 64 and flat["end_to_end_fps"] > 0
 
 
 def test_artifact_that_is_its_own_baseline_is_measured_once(
@@ -104,7 +108,7 @@ def test_worker_that_is_killed_is_reported_with_its_signal(artifact: Path) -> No
 
 def test_worker_that_hangs_is_ended(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Process(Loadable(artifact), QUICK, camera_frame()) as process:
-        monkeypatch.setattr(measure, "_PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr(processes, "_PATIENCE_SECONDS", 0.2)
         with pytest.raises(RuntimeUnavailableError, match="SIGKILL"):
             process.ask(do="sample", what="infer", min_runs=1, min_seconds=60, settle_seconds=0)
 

@@ -56,8 +56,39 @@ def test_more_rounds_than_the_table_use_the_normal_quantile() -> None:
     assert interval.low < ratio < interval.high
 
 
-def test_halves_that_disagree_are_noisy() -> None:
-    assert not stats.is_noisy([1.0] * 10 + [1.04] * 10)
-    assert stats.is_noisy([1.0] * 10 + [1.06] * 10)
-    assert stats.is_noisy([1.06] * 10 + [1.0] * 10)
-    assert stats.is_noisy([1.0])
+def test_halves_differ_by_more_than_five_percent() -> None:
+    assert not stats.halves_differ([1.0] * 10 + [1.04] * 10)
+    assert stats.halves_differ([1.0] * 10 + [1.06] * 10)
+    assert stats.halves_differ([1.06] * 10 + [1.0] * 10)
+    assert stats.halves_differ([1.0])
+
+
+def test_rounds_that_agree_are_not_noisy() -> None:
+    rounds = [[1.0, 1.01, 1.3] * 10, [1.01, 1.02, 1.2] * 10] * 5
+    assert not stats.is_noisy(rounds)
+    assert stats.expected_difference(rounds) < 0.02
+
+
+def test_rounds_that_move_are_noisy_even_if_the_halves_agree() -> None:
+    assert stats.is_noisy([[1.0] * 30, [1.2] * 30] * 5)
+
+
+def test_median_that_drifts_by_more_than_three_percent_is_noisy() -> None:
+    assert stats.is_noisy([[1.0] * 30] * 5 + [[1.04] * 30] * 5)
+
+
+def test_one_round_is_judged_by_its_halves() -> None:
+    assert not stats.is_noisy([[1.0] * 10 + [1.02] * 10])
+    assert stats.is_noisy([[1.0] * 10 + [1.04] * 10])
+
+
+def test_expected_difference_is_that_of_two_measurements_of_one_thing() -> None:
+    random = np.random.default_rng(0)
+
+    def rounds() -> list[np.ndarray]:
+        return [level + random.normal(0, 0.01, 40) for level in random.normal(1, 0.02, 20)]
+
+    expected = float(np.mean([stats.expected_difference(rounds()) for _ in range(20)]))
+    medians = [np.median(np.concatenate(rounds())) for _ in range(400)]
+    seen = np.percentile(np.abs(np.diff(medians)), 95)
+    assert expected == pytest.approx(seen, rel=0.35)

@@ -207,7 +207,7 @@ def _latency(own: Timing, other: Timing | None, call: str) -> Latency:
         ratio_ci95=None if interval is None else Bounds.of(interval),
         runs=len(samples),
         steady=own.steady,
-        noisy=stats.is_noisy(samples),
+        noisy=stats.halves_differ(samples),
     )
 
 

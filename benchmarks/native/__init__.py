@@ -1,0 +1,1 @@
+"""Our figure beside a bare loop over the runtime: `python -m benchmarks.native`."""

@@ -1,0 +1,1 @@
+"""Do two measurements of the same cells agree: `python -m benchmarks.repeat`."""

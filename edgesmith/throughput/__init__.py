@@ -1,0 +1,1 @@
+"""Images per second of several streams, and several measurements side by side."""
