@@ -1,4 +1,4 @@
-"""`python -m benchmarks.ssh`: does measuring over SSH change the figure? Writes docs/ssh.md's table.
+"""`python -m benchmarks.ssh`: does measuring over SSH change a figure? -> docs/ssh.md.
 
 The device is this machine, so that a difference can only come from the way of measuring. Local and
 remote measurements take turns, L R R L L R R L …, and each neighbouring pair gives one ratio.
