@@ -81,6 +81,7 @@ def test_command_line_imports_nothing_heavy_before_a_command_runs() -> None:
         "ncnn-quantize",
         "sensors",
         "soak",
+        "probe",
     ],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 from pathlib import Path
@@ -14,21 +13,17 @@ _BUILD_SIDE = ("tasks", "compress", "formats", "data", "report", "runtime_table"
 
 
 def archive() -> bytes:
-    """A zip of this edgesmith's modules without the build side; the same bytes for equal sources.
+    """A zip of this edgesmith without the build side; the same bytes for equal sources.
 
     Pure Python: a folder of it on PYTHONPATH needs no pip on the device, and leaves nothing there.
     """
     root = Path(edgesmith.__file__).parent
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as package:
-        for path in sorted(root.rglob("*.py")):
+        for path in sorted(root.rglob("*")):
             name = path.relative_to(root.parent)
-            if name.parts[1] not in _BUILD_SIDE:
+            compiled = "__pycache__" in name.parts
+            if path.is_file() and not compiled and name.parts[1] not in _BUILD_SIDE:
                 entry = zipfile.ZipInfo(name.as_posix())  # of 1980: no time of a file in it
                 package.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
     return stream.getvalue()
-
-
-def sha256(content: bytes) -> str:
-    """Hexadecimal SHA-256 of bytes."""
-    return hashlib.sha256(content).hexdigest()

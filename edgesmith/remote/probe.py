@@ -45,7 +45,7 @@ def require_same_machine(found: Device, path: Path) -> None:
     if not path.is_file():
         return
     known = fingerprint.read(path)
-    for key in ("arch", "cpu", "cores"):
+    for key in ("cpu", "arch", "cores"):
         before, now = known.fingerprint.get(key), found.fingerprint.get(key)
         if before != now:
             raise ContractError(

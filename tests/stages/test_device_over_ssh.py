@@ -1,0 +1,69 @@
+"""probe_device and benchmark_device, as `dvc repro` runs them, on a device behind a real sshd."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.ssh.loopback import Loopback, loopback, why_not
+from edgesmith.errors import EdgesmithError
+from edgesmith.remote.connection import CONFIG
+from stages import benchmark_device, probe_device
+from tests.artifacts import make_artifact
+from tests.checkout import PARAMS
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[Loopback]:
+    if why := why_not():
+        pytest.skip(why)
+    with loopback() as found:
+        yield found
+
+
+@pytest.fixture
+def checkout(device: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two artifacts, and the device as its owner wrote it into devices/rpi5/target."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(CONFIG, str(device.config))
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    for variant in ("base", "ptq"):
+        make_artifact(tmp_path / f"artifacts/{variant}/onnx", variant=variant)
+    (tmp_path / "devices/rpi5").mkdir(parents=True)
+    target = f"{device.target}?python={device.target.python}\n"
+    (tmp_path / "devices/rpi5/target").write_text(target)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_device_is_probed_and_measured(checkout: Path) -> None:
+    probe_device.run("rpi5")
+    benchmark_device.run("rpi5", "ptq", "onnx")
+    record = json.loads((checkout / "devices/rpi5/device.json").read_text())
+    bench = json.loads((checkout / "metrics/bench/rpi5/ptq.onnx.json").read_text())
+    assert bench["device"] == record["name"] == "rpi5"
+    assert bench["fingerprint"] == record["fingerprint_id"]
+    assert bench["baseline"] == "base" and bench["rounds"] == 2
+
+
+@pytest.mark.slow
+def test_figures_are_not_filed_under_another_machine(checkout: Path) -> None:
+    probe_device.run("rpi5")
+    path = checkout / "devices/rpi5/device.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"fingerprint_id": "0" * 12}))
+    with pytest.raises(EdgesmithError, match="not the 'rpi5' on record"):
+        benchmark_device.run("rpi5", "ptq", "onnx")
+    assert not (checkout / "metrics").exists()
+
+
+def test_device_is_measured_here_when_it_is_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDGESMITH_TARGET_RPI5", "local")
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    make_artifact(tmp_path / "artifacts/base/onnx", variant="base")
+    probe_device.run("rpi5")
+    benchmark_device.run("rpi5", "base", "onnx")
+    assert (tmp_path / "metrics/bench/rpi5/base.onnx.json").is_file()
