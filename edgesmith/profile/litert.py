@@ -113,14 +113,15 @@ def assemble(
         position = around.get("buffer registration", 0.0)
         kernels = []
         for number, event in enumerate(own):
-            kernels.append(
-                Kernel(node=number, start_us=position, duration_us=event.elapsed_us)
-            )
+            kernels.append(Kernel(node=number, start_us=position, duration_us=event.elapsed_us))
             position += event.elapsed_us
         # Of two clocks with whole microseconds: never less than what it holds.
         runs.append(
-            Run(total_us=max(wall, sum(around.values()) + sum(e.elapsed_us for e in own)),
-                kernels=kernels, overhead_us=around)
+            Run(
+                total_us=max(wall, sum(around.values()) + sum(e.elapsed_us for e in own)),
+                kernels=kernels,
+                overhead_us=around,
+            )
         )
     return nodes, runs
 

@@ -72,9 +72,7 @@ class Compiled:
         self._call("LiteRtCreateEnvironment", 0, None, ctypes.byref(self._environment))
         self._model = _Handle()
         path = str(model).encode()
-        self._call(
-            "LiteRtCreateModelFromFile", self._environment, path, ctypes.byref(self._model)
-        )
+        self._call("LiteRtCreateModelFromFile", self._environment, path, ctypes.byref(self._model))
         options = _Handle()
         self._call("LiteRtCreateOptions", ctypes.byref(options))
         self._call("LiteRtSetOptionsHardwareAccelerators", options, _CPU)

@@ -94,7 +94,9 @@ def parse(text: str, walls_us: list[float]) -> tuple[list[Node], list[Run]]:
         kernels = [
             event
             for event in events
-            if event["cat"] == "Node" and event["name"].endswith(_SUFFIX) and "op_name" in event["args"]
+            if event["cat"] == "Node"
+            and event["name"].endswith(_SUFFIX)
+            and "op_name" in event["args"]
         ]
         if not len(sessions) == len(executors) == len(walls_us):
             raise ValueError(

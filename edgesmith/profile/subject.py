@@ -115,5 +115,3 @@ def _open(request: Request, threads: int, frame: bytes) -> Profiler:
 def _image(contract: Description, frame: bytes) -> Float32Array:
     image = fit(decode_image(frame, "the benchmark's frame"), contract.input.preprocess)
     return network_input(image[None], contract.input)
-
-
