@@ -59,6 +59,8 @@ class Comparison(_Part):
     second: str
     first_run_ms: PositiveFloat
     second_run_ms: PositiveFloat
+    first_plain_ms: PositiveFloat
+    second_plain_ms: PositiveFloat
     families: dict[str, Group]
     layers: list[Pair]
     only_first: list[str]
@@ -90,6 +92,8 @@ def compare(first: Summary, second: Summary) -> Comparison:
         second=second.subject.label,
         first_run_ms=first.run_ms,
         second_run_ms=second.run_ms,
+        first_plain_ms=first.plain_ms,
+        second_plain_ms=second.plain_ms,
         families=groups,
         layers=pairs,
         only_first=[layer.name for layer in first.layers if layer.name not in matched_first],

@@ -34,6 +34,9 @@ def write(folder: Path, profiles: Sequence[Profile]) -> Comparison | None:
         recordings = [profile.recording for profile in profiles]
         text = chrome.text(dict(zip(labels, recordings, strict=True)))
         files.write_text(work / chrome.FILE, text)
+        for number, profile in enumerate(profiles, 1):
+            if profile.recording.native:
+                files.write_text(work / f"native-{number}.json", profile.recording.native)
         for name, profile in zip((summary.FILE, OTHER), profiles, strict=False):
             files.write_json(work / name, profile.summary.model_dump(mode="json"))
         if len(profiles) > 1:

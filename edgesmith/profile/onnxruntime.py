@@ -79,6 +79,7 @@ class OnnxRuntimeProfiler:
             starts_known=True,
             nodes=nodes,
             runs=runs,
+            native=text,
         )
 
 
@@ -118,7 +119,7 @@ def parse(text: str, walls_us: list[float]) -> tuple[list[Node], list[Run]]:
                 if key not in nodes:
                     nodes[key] = len(described)
                     described.append(_node(event))
-            # Clocks of two: the wall is Python's, never shorter than what it holds but for rounding.
+            # Python's clock and ONNX Runtime's: shorter than what it holds only by rounding.
             wall = max(wall, float(session["dur"]))
             run = Run(
                 total_us=wall,

@@ -50,7 +50,7 @@ class Recording(_Part):
 
     `method` says how times were obtained, `caveats` what they leave out; `nodes` are in the order
     of execution. `starts_known` is false where the runtime gives durations alone, and kernels were
-    laid one after another.
+    laid one after another. `native` is the runtime's own trace where a browser opens it.
     """
 
     engine: str
@@ -59,6 +59,7 @@ class Recording(_Part):
     starts_known: bool
     nodes: list[Node] = Field(min_length=1)
     runs: list[Run] = Field(min_length=1)
+    native: str = ""
 
     @model_validator(mode="after")
     def _kernels_name_nodes(self) -> Recording:

@@ -14,7 +14,6 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from edgesmith import contract as contracts
-from edgesmith import files
 from edgesmith.bench import timing
 from edgesmith.contract import Description
 from edgesmith.errors import RuntimeUnavailableError
@@ -31,12 +30,13 @@ PROFILERS = {"onnx": "onnxruntime", "tflite": "litert", "ncnn": "ncnn"}
 
 
 class Request(BaseModel):
-    """`target` is an artifact's folder, or with `by` what that module's `open` takes."""
+    """`target` is an artifact's folder, or with `by` what that module's `open` takes with `mode`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     target: Path
     by: str = ""
+    mode: str = ""
 
 
 class Profiler(Protocol):
@@ -96,7 +96,8 @@ def require(artifact: Path, contract: Description) -> None:
 
 def _open(request: Request, threads: int, frame: bytes) -> Profiler:
     if request.by:
-        opened: Profiler = importlib.import_module(request.by).open(request.target, threads, frame)
+        module = importlib.import_module(request.by)
+        opened: Profiler = module.open(request.target, request.mode, threads, frame)
         return opened
     contract = contracts.verify(request.target)
     require(request.target, contract)

@@ -1,4 +1,4 @@
-"""A profile, or two in turns: each network in a fresh process, profiled and plain rounds by turns."""
+"""A profile, or several in turns, each in a fresh process: plain and profiled rounds by turns."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def take(targets: Sequence[Target], *, runs: int, threads: int) -> list[Profile]
             warm[number] = len(_ask(process, "profiled", max(3, runs // 10)))
         for count in _rounds(runs):
             for process, samples in zip(processes, plain, strict=True):
-                samples += _ask(process, "infer", count)
+                samples.extend(_ask(process, "infer", count))
                 _ask(process, "profiled", count)
         profiles = []
         for number, (process, target) in enumerate(zip(processes, targets, strict=True)):
