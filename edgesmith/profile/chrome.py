@@ -1,6 +1,6 @@
 """Recordings as a Chrome trace: chrome://tracing and ui.perfetto.dev open it.
 
-"Trace Event Format" (Google, 2016): complete events (`ph: X`) with microseconds, metadata (`ph: M`).
+"Trace Event Format" (Google, 2016): complete events (`ph: X`) in microseconds, metadata (`M`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Two profiles side by side: which layers gained, which lost, and what one has and the other not."""
+"""Two profiles side by side: what gained, what lost, and what one has and the other has not."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Compiled:
     """A network compiled for the CPU, with buffers for its tensors; one process keeps it."""
 
     def __init__(self, model: Path, threads: int, batch: Array, *, profile: bool) -> None:
-        """Compile `model` for `threads` and write `batch`, as the network takes it, into its input."""
+        """Compile `model` for `threads`; `batch`, as the network takes it, becomes its input."""
         self._library = _library()
         self._environment = _Handle()
         self._call("LiteRtCreateEnvironment", 0, None, ctypes.byref(self._environment))

@@ -18,8 +18,8 @@ from edgesmith.runtimes import ncnn as runtime
 from edgesmith.runtimes.tensors import encode
 
 _METHOD = (
-    "layer by layer: blobs are extracted one after another in the order of the layers, so that each "
-    "extraction computes one layer; the package from pip is built without NCNN_BENCHMARK"
+    "layer by layer: blobs are extracted one after another in the order of the layers, so that "
+    "each extraction computes one layer; the package from pip is built without NCNN_BENCHMARK"
 )
 # Raw: as the layer left it. The default unpacks channels and makes halves and integers floats,
 # which an uninterrupted run does not.

@@ -109,7 +109,7 @@ def parse(text: str, walls_us: list[float]) -> tuple[list[Node], list[Run]]:
         nodes: dict[str, int] = {}
         described: list[Node] = []
         runs = []
-        for session, executor, wall in zip(sessions, executors, walls_us, strict=True):
+        for session, executor, measured in zip(sessions, executors, walls_us, strict=True):
             begin, end = session["ts"], session["ts"] + session["dur"]
             own = [event for event in kernels if begin <= event["ts"] <= end]
             if not own:
@@ -120,7 +120,7 @@ def parse(text: str, walls_us: list[float]) -> tuple[list[Node], list[Run]]:
                     nodes[key] = len(described)
                     described.append(_node(event))
             # Python's clock and ONNX Runtime's: shorter than what it holds only by rounding.
-            wall = max(wall, float(session["dur"]))
+            wall = max(measured, float(session["dur"]))
             run = Run(
                 total_us=wall,
                 kernels=[

@@ -1,4 +1,4 @@
-"""What a profiler saw, in one form for every runtime: nodes, and when each ran in each inference."""
+"""What a profiler saw, in one form for every runtime: nodes, and when each of them ran."""
 
 from __future__ import annotations
 

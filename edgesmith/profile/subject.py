@@ -30,7 +30,7 @@ PROFILERS = {"onnx": "onnxruntime", "tflite": "litert", "ncnn": "ncnn"}
 
 
 class Request(BaseModel):
-    """`target` is an artifact's folder, or with `by` what that module's `open` takes with `mode`."""
+    """`target` is an artifact's folder; or `open` of the module `by` takes it, with `mode`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -21,8 +21,8 @@ from edgesmith.runtimes.torch import ENGINE, integer_engine
 from edgesmith.tasks import store
 
 _METHOD = (
-    "torch.profiler (CPU operators); a kernel is the own time of an operator that calls no other "
-    "but for memory and views"
+    "torch.profiler (CPU operators); a kernel is the own time of an operator that passes its work "
+    "on to no other (copies, memory and views excepted)"
 )
 _CAVEATS = [
     "the profiler writes down every call of an operator, which costs PyTorch more than runtimes "
@@ -36,8 +36,16 @@ _BOOKKEEPING = {
         *("empty", "empty_like", "empty_strided", "resize_", "as_strided", "as_strided_", "view"),
         *("_reshape_alias", "reshape", "flatten", "transpose", "t", "permute", "unsqueeze"),
         *("squeeze", "expand", "detach", "alias", "slice", "select", "result_type", "set_"),
-        *("resolve_conj", "resolve_neg", "is_inference", "_empty_affine_quantized", "q_scale"),
+        *("resolve_conj", "resolve_neg", "is_inference", "_empty_affine_quantized", "qscheme"),
+        *("q_scale", "q_zero_point", "q_per_channel_axis", "_nnpack_available", "dropout"),
     )
+}
+
+
+# What kernels call for themselves: it does not make the caller one that only passes the work on.
+_HELPERS = {
+    f"aten::{name}"
+    for name in ("copy_", "fill_", "zero_", "zeros", "to", "_to_copy", "clone", "contiguous")
 }
 
 
@@ -133,8 +141,9 @@ def _below(event: Any) -> Iterator[Any]:
 
 
 def _computes(event: Any) -> bool:
-    """Whether an event is, or leads to, anything but bookkeeping."""
-    return event.name not in _BOOKKEEPING or any(map(_computes, event.cpu_children))
+    """Whether an event is, or leads to, more than bookkeeping and what kernels call themselves."""
+    small = event.name in _BOOKKEEPING or event.name in _HELPERS
+    return not small or any(map(_computes, event.cpu_children))
 
 
 def _node(event: Any, key: tuple[str, int]) -> Node:
