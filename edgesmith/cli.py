@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from edgesmith import cli_bench, cli_ncnn, cli_predict, cli_profile
+from edgesmith import cli_bench, cli_ncnn, cli_predict, cli_profile, cli_suite
 from edgesmith.cli_options import ArtifactArgument, JsonOption, print_pairs
 from edgesmith.errors import EdgesmithError, RuntimeUnavailableError
 
@@ -136,7 +136,9 @@ def overlay(
     typer.echo(f"{params}: merged {file}; `git diff {params}` shows what changed")
 
 
-app.command(epilog=cli_bench.EXAMPLE)(cli_bench.bench)
+app.command(cls=cli_suite.Command, epilog=f"{cli_bench.EXAMPLE}; {cli_suite.EXAMPLE[9:]}")(
+    cli_bench.bench
+)
 app.command(epilog=cli_predict.EXAMPLE)(cli_predict.predict)
 app.command(epilog=cli_profile.EXAMPLE)(cli_profile.profile)
 app.command("ncnn-quantize", epilog=cli_ncnn.EXAMPLE)(cli_ncnn.ncnn_quantize)
