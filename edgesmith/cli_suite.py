@@ -8,7 +8,6 @@ import importlib.util
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperCommand
 
@@ -95,7 +94,7 @@ def suite(
 _WIDTHS = (26, 5, 4, 18, 24, 24, 8)
 
 
-def _command() -> click.Command:
+def _command() -> Any:
     app = typer.Typer(rich_markup_mode=None, add_completion=False)
     app.command(epilog=EXAMPLE)(suite)
     return typer.main.get_command(app)

@@ -51,7 +51,9 @@ def test_device_side_imports_nothing_of_the_build_side() -> None:
         "edgesmith.cli edgesmith.contract edgesmith.preprocess edgesmith.decode "
         "edgesmith.runtimes.session edgesmith.runtimes.onnxruntime edgesmith.bench.measure "
         "edgesmith.bench.worker edgesmith.bench.record edgesmith.device.fingerprint "
-        "edgesmith.device.doctor edgesmith.report.accuracy"
+        "edgesmith.device.doctor edgesmith.report.accuracy edgesmith.profile.subject "
+        "edgesmith.profile.take edgesmith.profile.folder edgesmith.profile.onnxruntime "
+        "edgesmith.profile.litert edgesmith.profile.ncnn"
     )
     loaded = _loaded(f"import {', '.join(modules.split())}")
     assert not [name for name in BUILD_SIDE if name in loaded]
@@ -68,7 +70,17 @@ def test_command_line_imports_nothing_heavy_before_a_command_runs() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["inspect", "verify", "bench", "predict", "compare", "doctor", "overlay", "ncnn-quantize"],
+    [
+        "inspect",
+        "verify",
+        "bench",
+        "profile",
+        "predict",
+        "compare",
+        "doctor",
+        "overlay",
+        "ncnn-quantize",
+    ],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
     assert f"Example: edgesmith {command}" in " ".join(_run(command, "--help").split())

@@ -60,7 +60,8 @@ class LiteRtProfiler:
 
     def plain(self) -> object:
         """One inference without the profiler."""
-        return self._plain.run()
+        self._plain.run()
+        return None
 
     def profiled(self) -> object:
         """One inference with it, and its events."""
@@ -151,7 +152,7 @@ def _short(tag: str) -> str:
 
 def _graph(model: Path) -> list[Node]:
     """Nodes of the .tflite graph in order, named by the tensor that each gives."""
-    interpreter: Any = runtime.Interpreter(model_path=str(model), num_threads=1)
+    interpreter: Any = vars(runtime)["Interpreter"](model_path=str(model), num_threads=1)
     interpreter.allocate_tensors()
     found = []
     for operator in interpreter._get_ops_details():

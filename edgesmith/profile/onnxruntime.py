@@ -147,7 +147,7 @@ def parse(text: str, walls_us: list[float]) -> tuple[list[Node], list[Run]]:
 
 def _node(event: dict[str, Any]) -> Node:
     outputs = event["args"].get("output_type_shape") or [{}]
-    shape = next(iter(outputs[0].values()), [])
+    shape: list[int] = next(iter(outputs[0].values()), [])
     return Node(
         name=event["name"].removesuffix(_SUFFIX),
         op=event["args"]["op_name"],

@@ -14,12 +14,11 @@ from edgesmith.profile.summary import Summary, top
 
 # More would not be readable; the JSON has all.
 _LAYERS = 20
-_STYLE = {"font.family": "DejaVu Sans", "font.size": 9}
 
 
 def where_png(found: Summary) -> bytes:
     """PNG of the time by operator type (with what is no operator's) beside the slowest layers."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9}):
         slowest = top(found, _LAYERS)
         figure = Figure(
             figsize=(13, 1.8 + 0.22 * max(len(slowest), 8)), dpi=110, layout="constrained"
@@ -47,7 +46,7 @@ def where_png(found: Summary) -> bytes:
 
 def timeline_png(found: Summary) -> bytes:
     """PNG of the median inference: each kernel where it ran, one row per operator type."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9}):
         rows = {op: number for number, op in enumerate(found.ops)}
         figure = Figure(figsize=(13, 1.5 + 0.28 * (len(rows) + 1)), dpi=110, layout="constrained")
         axes = figure.subplots()
@@ -77,7 +76,7 @@ def timeline_png(found: Summary) -> bytes:
 
 def against_png(pair: Comparison) -> bytes:
     """PNG of paired bars: families of operators, and the matched layers that differ most."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9}):
         shown = sorted(pair.layers, key=lambda layer: -abs(layer.saved_ms))[:_LAYERS]
         figure = Figure(figsize=(13, 1.8 + 0.3 * max(len(shown), 8)), dpi=110, layout="constrained")
         figure.suptitle(f"{pair.first} against {pair.second}, profiled in turns")

@@ -89,7 +89,7 @@ def table_rows(seed: Seed) -> list[tuple[str, ...]]:
 
 
 def _rows(seed: Seed) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in ROWS:
         published = "—" if row.fps is None else f"{row.fps:g}"
         cell = seed.cells.get(row.key)
@@ -108,7 +108,7 @@ def _rows(seed: Seed) -> list[tuple[str, ...]]:
 
 
 def _ratios(seed: Seed) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for claim in CLAIMS:
         ratio, published = seed.ratios.get(claim.text), published_ratio(claim)
         rows.append(
