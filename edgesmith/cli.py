@@ -21,9 +21,11 @@ from edgesmith import (
     cli_devices,
     cli_ncnn,
     cli_predict,
+    cli_profile,
     cli_remote,
     cli_sensors,
     cli_soak,
+    cli_suite,
 )
 from edgesmith.cli_options import ArtifactArgument, JsonOption, print_pairs
 from edgesmith.errors import EdgesmithError, RuntimeUnavailableError
@@ -147,7 +149,11 @@ def overlay(
 app.command(epilog=cli_bench.EXAMPLE)(cli_bench.bench)
 app.command(epilog=cli_devices.EXAMPLE)(cli_devices.devices)
 app.command(epilog=cli_remote.EXAMPLE)(cli_remote.probe)
+app.command(cls=cli_suite.Command, epilog=f"{cli_bench.EXAMPLE}; {cli_suite.EXAMPLE[9:]}")(
+    cli_bench.bench
+)
 app.command(epilog=cli_predict.EXAMPLE)(cli_predict.predict)
+app.command(epilog=cli_profile.EXAMPLE)(cli_profile.profile)
 app.command("ncnn-quantize", epilog=cli_ncnn.EXAMPLE)(cli_ncnn.ncnn_quantize)
 app.command(epilog=cli_sensors.EXAMPLE)(cli_sensors.sensors)
 app.command(epilog=cli_soak.EXAMPLE)(cli_soak.soak)

@@ -1,0 +1,1 @@
+"""Where an inference spends its time, by each runtime's own means."""
