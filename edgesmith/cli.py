@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from edgesmith import cli_bench, cli_ncnn, cli_predict
+from edgesmith import cli_bench, cli_lint, cli_ncnn, cli_predict
 from edgesmith.cli_options import ArtifactArgument, JsonOption, print_pairs
 from edgesmith.errors import EdgesmithError, RuntimeUnavailableError
 
@@ -137,6 +137,7 @@ def overlay(
 
 
 app.command(epilog=cli_bench.EXAMPLE)(cli_bench.bench)
+app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)
 app.command(epilog=cli_predict.EXAMPLE)(cli_predict.predict)
 app.command("ncnn-quantize", epilog=cli_ncnn.EXAMPLE)(cli_ncnn.ncnn_quantize)
 

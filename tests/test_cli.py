@@ -68,7 +68,7 @@ def test_command_line_imports_nothing_heavy_before_a_command_runs() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["inspect", "verify", "bench", "predict", "compare", "doctor", "overlay", "ncnn-quantize"],
+    ["inspect", "verify", "bench", "predict", "compare", "doctor", "overlay", "ncnn-quantize", "lint"],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
     assert f"Example: edgesmith {command}" in " ".join(_run(command, "--help").split())
