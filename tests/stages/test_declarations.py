@@ -43,6 +43,8 @@ CARRIED = {
     "edgesmith/data/scenes/__main__.py": "prepare: the generator's folder is the dataset's path",
     "edgesmith/data/signs/__main__.py": "prepare: the generator's folder is the dataset's path",
 }
+# Formats of accelerators, which the table of the host's runtimes does not have.
+ACCELERATED = {"engine", "edgetpu"}
 # What a template names for one task because another reads its own; templates have no conditions.
 TEMPLATED = {"edgesmith/decode/classify.py": "training of detectors decodes boxes"}
 # What a module reads of another step's folder, without a dependency of its own: the parent's folder
@@ -98,7 +100,9 @@ def _stage(
 
 def _engines_of(folder: str) -> tuple[str, ...]:
     """pipelines/<format> and devices/<device>/<format> run that format, …/runtimes all of them."""
-    names = ENGINES if folder == "runtimes" else [folder]
+    names = (
+        [name for name in ENGINES if name not in ACCELERATED] if folder == "runtimes" else [folder]
+    )
     found = dict.fromkeys(ENGINES[name][0] for name in names if name in ENGINES)
     return tuple(f"edgesmith.runtimes.{name}" for name in found)
 
