@@ -44,7 +44,11 @@ def _runs(format_name: str) -> str:
         return f"no: pip install edgesmith[{extra}]"
     except (ImportError, RuntimeUnavailableError) as error:
         return f"no: {module} is installed but cannot be imported ({error})"
-    return f"yes: {engine.ENGINE}; providers {', '.join(engine.available_providers())}"
+    try:
+        providers = engine.available_providers()
+    except RuntimeUnavailableError as error:
+        return f"no: {engine.ENGINE} is installed, but {error}"
+    return f"yes: {engine.ENGINE}; providers {', '.join(providers)}"
 
 
 def _build() -> str:

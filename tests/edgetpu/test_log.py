@@ -92,7 +92,7 @@ def test_log_without_a_table_means_that_all_is_mapped() -> None:
 
 
 def test_refusal_is_an_error_with_the_compilers_reason() -> None:
-    with pytest.raises(ExportError, match="'QUANTIZE' version '3'.*Invalid model"):
+    with pytest.raises(ExportError, match=r"'QUANTIZE' version '3'.*Invalid model"):
         log.parse(TOO_NEW)
 
 
@@ -117,5 +117,5 @@ def test_success_without_a_file_is_a_failure(
     script.write_text(f'#!/bin/sh\nwhile read line; do echo "$line"; done < {tmp_path}/log.txt\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ExportError, match="no .*quantized_model_edgetpu"):
+    with pytest.raises(ExportError, match=r"no .*quantized_model_edgetpu"):
         compiler.compile_model(tmp_path / "quantized_model.tflite", tmp_path)
