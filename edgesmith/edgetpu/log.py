@@ -18,7 +18,7 @@ class Row(NamedTuple):
     """Operators of one kind that share a status."""
 
     operator: str
-    count: int
+    times: int
     status: str
 
 

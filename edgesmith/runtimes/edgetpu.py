@@ -14,6 +14,8 @@ from edgesmith.runtimes import litert
 
 ENGINE = f"{litert.ENGINE} with libedgetpu"
 _LIBRARY = "libedgetpu.so.1"
+# Whichever of two packages `litert` found.
+_Interpreter: Any = vars(litert)["Interpreter"]
 _REMEDY = (
     f"{_LIBRARY} comes with the Debian package libedgetpu1-std (coral.ai/docs/accelerator); then "
     "plug the accelerator in, and see that the user is in the group plugdev"
@@ -22,7 +24,7 @@ _REMEDY = (
 
 def delegate() -> Any:
     """The Edge TPU as a delegate; RuntimeUnavailableError says what is missing."""
-    module = importlib.import_module(litert.Interpreter.__module__)
+    module = importlib.import_module(_Interpreter.__module__)
     try:
         # First alone: a delegate whose library is missing complains again when it is collected.
         ctypes.CDLL(_LIBRARY)
@@ -65,7 +67,7 @@ def load(
     model = contract.model_file(artifact, ".tflite")
     found = delegate()
     try:
-        interpreter = litert.Interpreter(
+        interpreter = _Interpreter(
             model_path=str(model), num_threads=threads, experimental_delegates=[found]
         )
         interpreter.allocate_tensors()

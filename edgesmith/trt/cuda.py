@@ -51,7 +51,7 @@ class Buffer:
         self._host = check(runtime.cudaMallocHost(self.bytes))
         self.device: int = check(runtime.cudaMalloc(self.bytes))
         view = (ctypes.c_byte * self.bytes).from_address(int(self._host))
-        self.array: npt.NDArray[Any] = np.frombuffer(view, dtype).reshape(shape)
+        self.array: npt.NDArray[Any] = np.ctypeslib.as_array(view).view(dtype).reshape(shape)
 
     def upload(self, stream: Any) -> None:
         """Enqueue the copy to the device."""

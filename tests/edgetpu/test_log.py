@@ -81,8 +81,8 @@ def test_table_and_memory_are_read() -> None:
     found = log.parse(CUT)
     assert (found.operators, found.on_edgetpu, found.subgraphs) == (36, 2, 1)
     assert found.cached_bytes == 3072 and found.streamed_bytes == 0
-    assert sum(row.count for row in found.rows) == 36
-    assert sum(row.count for row in found.rows if row.status == log.MAPPED) == 2
+    assert sum(row.times for row in found.rows) == 36
+    assert sum(row.times for row in found.rows if row.status == log.MAPPED) == 2
 
 
 def test_log_without_a_table_means_that_all_is_mapped() -> None:
