@@ -7,7 +7,7 @@ import yaml
 
 from edgesmith.errors import ContractError, RuntimeUnavailableError
 from edgesmith.runtimes import session as runtimes
-from stages import build_engine, compile_edgetpu, probe_edgetpu
+from stages import build_engine, compile_edgetpu, probe_edgetpu, probe_tensorrt
 from tests.artifacts import make_artifact
 from tests.imports import ROOT, closure
 
@@ -33,6 +33,8 @@ def test_engine_is_not_built_without_tensorrt(bare: Path, monkeypatch: pytest.Mo
         monkeypatch.delitem(__import__("sys").modules, name, raising=False)
     with pytest.raises(RuntimeUnavailableError, match="comes with JetPack"):
         build_engine.run("tiny")
+    with pytest.raises(RuntimeUnavailableError, match="comes with JetPack"):
+        probe_tensorrt.run()
     assert list(bare.iterdir()) == []
 
 
@@ -52,10 +54,16 @@ def test_root_leads_to_no_vendor_toolchain() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "module"), [("probe", "probe_edgetpu"), ("compile", "compile_edgetpu")]
+    ("tool", "name", "module"),
+    [
+        ("edgetpu", "probe", "probe_edgetpu"),
+        ("edgetpu", "compile", "compile_edgetpu"),
+        ("tensorrt", "probe", "probe_tensorrt"),
+        ("tensorrt", "build", "build_engine"),
+    ],
 )
-def test_toolchain_declares_all_that_its_stages_read(name: str, module: str) -> None:
-    stage = yaml.safe_load((ROOT / "toolchains/edgetpu/dvc.yaml").read_text())["stages"][name]
+def test_toolchain_declares_all_that_its_stages_read(tool: str, name: str, module: str) -> None:
+    stage = yaml.safe_load((ROOT / f"toolchains/{tool}/dvc.yaml").read_text())["stages"][name]
     declared = stage.get("do", stage)["deps"]
     read = closure(f"stages.{module}").ours
     missing = [path for path in read if not any(path.startswith(dep) for dep in declared)]
