@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from edgesmith import (
     cli_bench,
     cli_devices,
+    cli_lint,
     cli_ncnn,
     cli_predict,
     cli_profile,
@@ -152,6 +153,7 @@ app.command(epilog=cli_remote.EXAMPLE)(cli_remote.probe)
 app.command(cls=cli_suite.Command, epilog=f"{cli_bench.EXAMPLE}; {cli_suite.EXAMPLE[9:]}")(
     cli_bench.bench
 )
+app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)
 app.command(epilog=cli_predict.EXAMPLE)(cli_predict.predict)
 app.command(epilog=cli_profile.EXAMPLE)(cli_profile.profile)
 app.command("ncnn-quantize", epilog=cli_ncnn.EXAMPLE)(cli_ncnn.ncnn_quantize)

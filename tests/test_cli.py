@@ -81,6 +81,7 @@ def test_command_line_imports_nothing_heavy_before_a_command_runs() -> None:
         "soak",
         "probe",
         "profile",
+        "lint",
     ],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
@@ -152,6 +153,15 @@ def test_doctor_reports_the_runtimes() -> None:
     found = json.loads(_run("doctor", "--json"))
     assert found["run onnx"].startswith("yes: onnxruntime")
     assert found["run ncnn"].startswith("yes: ncnn")
+
+
+def test_doctor_says_what_is_needed_for_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    found = json.loads(_run("doctor", "--json"))
+    assert found["lint onnx-trt"].startswith("yes: onnx ")
+    assert found["build engine"].startswith("no") and "10.3 or newer" in found["build engine"]
+    assert found["build edgetpu"].startswith("no: edgetpu_compiler is not on the PATH")
+    assert found["run edgetpu"].startswith("no") and "libedgetpu1-std" in found["run edgetpu"]
 
 
 def test_overlay_changes_params_or_says_why_not(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import shutil
 from importlib import metadata
 
 from edgesmith.device import fingerprint
@@ -32,7 +33,52 @@ def examine() -> dict[str, str]:
         "fingerprint": fingerprint.fingerprint_id(fingerprint.fingerprint()),
         **{f"run {name}": _runs(name) for name in ENGINES},
         "build": _build(),
+        **_accelerators(),
     }
+
+
+def _accelerators() -> dict[str, str]:
+    """What can be built and checked for accelerators, and what for."""
+    linter = "pip install edgesmith[build]"
+    return {
+        "lint onnx-trt": _package("onnx", "onnx", linter),
+        "lint onnx-trt --build": _package(
+            "tensorrt_rtx",
+            "tensorrt-rtx",
+            "pip install edgesmith[tensorrt-lint] (x86-64 Linux, 1.7.1 or newer)",
+        ),
+        "build engine": _engine(),
+        "measure engine (trtexec)": _command(
+            "trtexec", "apt-get install libnvinfer-bin on the Jetson", "/usr/src/tensorrt/bin"
+        ),
+        "lint tflite": _package("ai_edge_litert", "ai-edge-litert", linter),
+        "build edgetpu": _command(
+            "edgetpu_compiler",
+            "16.0 is the last, for x86-64 Debian and Ubuntu: coral.ai/docs/edgetpu/compiler",
+        ),
+    }
+
+
+def _package(module: str, distribution: str, remedy: str) -> str:
+    if not _importable(module):
+        return f"no: {distribution} missing; {remedy}"
+    return f"yes: {distribution} {metadata.version(distribution)}"
+
+
+def _engine() -> str:
+    """Whether engines are built here: by the module that runs them, for TensorRT is no wheel."""
+    found = _runs("engine")
+    if found.startswith("yes"):
+        return f"{found}; 10.3 or newer is needed"
+    return (
+        f"{found}; TensorRT 10.3 or newer is needed, on the device that runs the engine: "
+        "it comes with JetPack 6.1"
+    )
+
+
+def _command(name: str, remedy: str, elsewhere: str = "") -> str:
+    found = shutil.which(name) or shutil.which(name, path=elsewhere or None)
+    return f"yes: {found}" if found else f"no: {name} is not on the PATH; {remedy}"
 
 
 def _runs(format_name: str) -> str:
@@ -44,7 +90,11 @@ def _runs(format_name: str) -> str:
         return f"no: pip install edgesmith[{extra}]"
     except (ImportError, RuntimeUnavailableError) as error:
         return f"no: {module} is installed but cannot be imported ({error})"
-    return f"yes: {engine.ENGINE}; providers {', '.join(engine.available_providers())}"
+    try:
+        providers = engine.available_providers()
+    except RuntimeUnavailableError as error:
+        return f"no: {engine.ENGINE} is installed, but {error}"
+    return f"yes: {engine.ENGINE}; providers {', '.join(providers)}"
 
 
 def _build() -> str:

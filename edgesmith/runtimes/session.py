@@ -26,6 +26,9 @@ ENGINES = {
     "onnx-trt": ("onnxruntime", "device-onnx"),
     "tflite": ("litert", "device-tflite"),
     "ncnn": ("ncnn", "device-ncnn"),
+    # TensorRT comes with JetPack or from NVIDIA; the extra has what else is needed.
+    "engine": ("tensorrt", "device-tensorrt"),
+    "edgetpu": ("edgetpu", "device-tflite"),
     # Needs torch, which no device has: PyTorch is measured here beside the others.
     "torchscript": ("torch", "build"),
 }

@@ -45,6 +45,10 @@ CARRIED = {
     "edgesmith/data/signs/__main__.py": "prepare: the generator's folder is the dataset's path",
     "edgesmith/remote/probe.py": "measuring a device: one of the folder that only probing reads",
 }
+# Stages of toolchains/, which tests/stages/test_accelerators.py looks at.
+VENDORS = {"build_engine", "compile_edgetpu", "probe_edgetpu", "probe_tensorrt"}
+# Formats of accelerators, which the table of the host's runtimes does not have.
+ACCELERATED = {"engine", "edgetpu"}
 # What a template names for one task because another reads its own; templates have no conditions.
 TEMPLATED = {"edgesmith/decode/classify.py": "training of detectors decodes boxes"}
 # What a module reads of another step's folder, without a dependency of its own: the parent's folder
@@ -105,7 +109,9 @@ def _stage(
 
 def _engines_of(folder: str) -> tuple[str, ...]:
     """pipelines/<format> and devices/<device>/<format> run that format, …/runtimes all of them."""
-    names = ENGINES if folder == "runtimes" else [folder]
+    names = (
+        [name for name in ENGINES if name not in ACCELERATED] if folder == "runtimes" else [folder]
+    )
     found = dict.fromkeys(ENGINES[name][0] for name in names if name in ENGINES)
     return tuple(f"edgesmith.runtimes.{name}" for name in found)
 
@@ -191,6 +197,8 @@ def _holds(dep: str, path: str) -> bool:
 def test_every_stage_and_every_step_is_looked_at() -> None:
     written = {path.stem for path in (ROOT / "stages").glob("[!_]*.py")}
     assert {module for _, module, _, _ in STAGES} == {f"stages.{name}" for name in written}
+    looked_at = {module.removeprefix("stages.") for _, module, _ in STAGES}
+    assert looked_at == written - VENDORS
 
 
 def test_a_stage_that_asks_for_a_task_says_which(stage: Stage) -> None:

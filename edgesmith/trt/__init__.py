@@ -1,0 +1,1 @@
+"""TensorRT: its inputs checked anywhere, its engines built and described on the device."""

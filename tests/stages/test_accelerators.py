@@ -1,0 +1,70 @@
+"""Stages of vendors' tools on a host that has none: they fail with the remedy, nothing changes."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from edgesmith.errors import ContractError, RuntimeUnavailableError
+from edgesmith.runtimes import session as runtimes
+from stages import build_engine, compile_edgetpu, probe_edgetpu, probe_tensorrt
+from tests.artifacts import make_artifact
+from tests.imports import ROOT, closure
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "")
+    return tmp_path
+
+
+@pytest.mark.parametrize("arguments", [(probe_edgetpu.run,), (compile_edgetpu.run, "tiny")])
+def test_edgetpu_stages_name_the_compiler_and_write_nothing(arguments: tuple, bare: Path) -> None:
+    run, *rest = arguments
+    with pytest.raises(RuntimeUnavailableError, match="edgetpu_compiler is not on the PATH"):
+        run(*rest)
+    assert list(bare.iterdir()) == []
+
+
+def test_engine_is_not_built_without_tensorrt(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
+    for name in ("edgesmith.trt.build", "edgesmith.runtimes.tensorrt"):
+        monkeypatch.delitem(__import__("sys").modules, name, raising=False)
+    with pytest.raises(RuntimeUnavailableError, match="comes with JetPack"):
+        build_engine.run("tiny")
+    with pytest.raises(RuntimeUnavailableError, match="comes with JetPack"):
+        probe_tensorrt.run()
+    assert list(bare.iterdir()) == []
+
+
+def test_edgetpu_artifact_on_a_machine_without_one_says_what_to_do(tmp_path: Path) -> None:
+    folder = make_artifact(tmp_path / "tiny/edgetpu", format_name="edgetpu")
+    with pytest.raises((RuntimeUnavailableError, ContractError), match=r"edgetpu|\.tflite"):
+        runtimes.load(folder, providers=("edgetpu",))
+    from edgesmith.runtimes import edgetpu  # noqa: PLC0415 (LiteRT)
+
+    with pytest.raises(RuntimeUnavailableError, match="libedgetpu1-std"):
+        edgetpu.available_providers()
+
+
+def test_root_leads_to_no_vendor_toolchain() -> None:
+    root = (ROOT / "dvc.yaml").read_text()
+    assert "toolchains" not in root and "artifacts/${key}/edgetpu" not in root
+
+
+@pytest.mark.parametrize(
+    ("tool", "name", "module"),
+    [
+        ("edgetpu", "probe", "probe_edgetpu"),
+        ("edgetpu", "compile", "compile_edgetpu"),
+        ("tensorrt", "probe", "probe_tensorrt"),
+        ("tensorrt", "build", "build_engine"),
+    ],
+)
+def test_toolchain_declares_all_that_its_stages_read(tool: str, name: str, module: str) -> None:
+    stage = yaml.safe_load((ROOT / f"toolchains/{tool}/dvc.yaml").read_text())["stages"][name]
+    declared = stage.get("do", stage)["deps"]
+    read = closure(f"stages.{module}").ours
+    missing = [path for path in read if not any(path.startswith(dep) for dep in declared)]
+    assert not missing
