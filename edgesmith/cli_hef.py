@@ -55,6 +55,8 @@ def _describe_stream(stream: Stream) -> str:
         text += f", scale {stream.scale:.6g}, zero point {stream.zero_point:g}"
         if (stream.scale, stream.zero_point, stream.limits) == (1, 0, (0, 255)):
             text += " (pixels of 0–255 as they are)"
+    if stream.normalised_on_chip:
+        text += ", normalised on the chip"
     if stream.nms is not None:
         text += f", NMS on the chip: {stream.nms.classes} classes, at most "
         text += f"{stream.nms.max_per_class} each"

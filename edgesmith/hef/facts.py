@@ -24,6 +24,8 @@ class Stream(_Part):
 
     `shape` is height, width, channels; `padded` the same as it travels. real = scale * (integer -
     zero_point), one number or one per channel; absent where the file has none.
+    `layers` are the operators of the network that it comes from; the model script's normalisation
+    is one of an input's.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Stream(_Part):
     scale: float | list[float] | None
     zero_point: float | list[float] | None
     limits: tuple[float, float]
+    normalised_on_chip: bool
     nms: Nms | None = None
 
 

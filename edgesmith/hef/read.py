@@ -111,6 +111,7 @@ def _stream(layer: Message, network: str) -> Stream:
         scale=_alike(numeric.float64s(6)) or numeric.float32(2) or None,
         zero_point=_zero_point(numeric),
         limits=(numeric.float32(3), numeric.float32(4)),
+        normalised_on_chip=any("normalization" in name for name in layer.texts(5)),
         nms=None
         if nms is None
         else Nms(kind="on chip", classes=nms.integer(2), max_per_class=nms.integer(3)),

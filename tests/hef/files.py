@@ -66,11 +66,12 @@ def layer(
     order: int = 0,
     size: int = 1,
     extra: bytes = b"",
+    origin: str = "",
 ) -> bytes:
     """ProtoHEFEdgeLayerInfo."""
     base = b"".join(number(2 * k + 1, shape[k]) + number(2 * k + 2, padded[k]) for k in range(3))
     base += number(7, order) + number(12, size) + extra
-    return data(1, name) + data(2, base) + data(3, info) + data(5, f"net/{name}_origin")
+    return data(1, name) + data(2, base) + data(3, info) + data(5, origin or f"net/{name}_origin")
 
 
 def edge(content: bytes, *, out: bool, kind: int = 0, field: int = 3) -> bytes:
@@ -78,7 +79,13 @@ def edge(content: bytes, *, out: bool, kind: int = 0, field: int = 3) -> bytes:
     return number(1, int(out)) + data(field, content) + data(5, number(3, kind)) + number(6, 0)
 
 
-IMAGE = layer("net/input_layer1", (48, 48, 3), (48, 48, 4), numeric(1, 0, 0, 255))
+IMAGE = layer(
+    "net/input_layer1",
+    (48, 48, 3),
+    (48, 48, 4),
+    numeric(1, 0, 0, 255),
+    origin="model_script_layer_normalization1",
+)
 LOGITS = layer("net/fc1", (1, 1, 10), (1, 1, 16), numeric(0.125, 117, -14.6, 17.3), order=2, size=2)
 PER_CHANNEL = layer(
     "net/conv9",

@@ -36,6 +36,7 @@ def test_every_container_version_and_both_layouts_say_the_same(
     assert (image.bits, image.scale, image.zero_point) == (8, 1, 0) and image.limits == (0, 255)
     assert logits.shape == [1, 1, 10] and (logits.bits, logits.order) == (16, "NC")
     assert (logits.scale, logits.zero_point) == (0.125, 117)
+    assert image.normalised_on_chip and not logits.normalised_on_chip
     assert logits.layers == ["net/net/fc1_origin"] and logits.network == "net/net"
     assert boxes.scale == [0.1, 0.2, 0.3, 0.4] and boxes.zero_point == [3, 4, 5, 6]
 
