@@ -18,8 +18,6 @@ from edgesmith.hef.facts import Hef
 _VENDOR = "0x1e60"
 _TIMEOUT_S = 20
 REMEDIES = {
-    62: "its driver is not installed or /dev/hailo0 is missing: install hailo-all (Raspberry Pi) or "
-    "hailort-pcie-driver, then reboot",
     73: "another process uses it: stop it (`sudo lsof /dev/hailo0`), or share it through "
     "hailort.service",
     74: "no accelerator was found: `lspci | grep Hailo` must list it; on a Raspberry Pi seat the "
@@ -29,9 +27,9 @@ REMEDIES = {
     91: "the HEF is damaged: `edgesmith inspect` says where; pull or compile it again",
     92: "the HEF is newer than the library: update HailoRT, or compile with an older Dataflow "
     "Compiler (3.x belongs to HailoRT 4.x, 5.x to 5.x)",
-    93: "the HEF was compiled for another chip: `edgesmith inspect` says which; compile it for this "
-    "one (prepare.arch in toolchains/hailo/params.yaml; a hailo8l HEF runs on Hailo-8, a hailo8 one "
-    "never on Hailo-8L)",
+    93: "the HEF was compiled for another chip: `edgesmith inspect` says which; compile it for "
+    "this one (prepare.arch in toolchains/hailo/params.yaml; a hailo8l HEF runs on Hailo-8, a "
+    "hailo8 one never on Hailo-8L)",
 }
 
 
@@ -64,7 +62,7 @@ class Finding(NamedTuple):
 
 
 def status_of(output: str) -> int | None:
-    """The first HailoRT status in a tool's output, such as 76 of `HAILO_INVALID_DRIVER_VERSION(76)`.
+    """The first HailoRT status in a tool's output: 76 of `HAILO_INVALID_DRIVER_VERSION(76)`.
 
     None where it names none.
     """

@@ -111,7 +111,7 @@ def _task_of(item: dict[str, Any], params: dict[str, Any]) -> str:
 def _stages() -> list[Stage]:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     found = []
-    listed = ("dvc.yaml", "pipelines/*/dvc.yaml", "devices/**/dvc.yaml")
+    listed = ("dvc.yaml", "pipelines/*/dvc.yaml", "devices/**/dvc.yaml", "toolchains/*/dvc.yaml")
     files = [path for pattern in listed for path in sorted(ROOT.glob(pattern))]
     groups = [(path, yaml.safe_load(path.read_text())["stages"]) for path in files]
     for path, name, body in ((path, *pair) for path, group in groups for pair in group.items()):
@@ -119,7 +119,13 @@ def _stages() -> list[Stage]:
             found.append(_stage(path, name, body))
             continue
         path_of = re.fullmatch(r"\$\{([\w.]+)\}", body["foreach"])[1].split(".")
-        entries = reduce(getitem, path_of, params)
+        beside = path.with_name("params.yaml")  # a toolchain has values of its own
+        own = (
+            yaml.safe_load(beside.read_text())
+            if path != ROOT / "dvc.yaml" and beside.exists()
+            else {}
+        )
+        entries = reduce(getitem, path_of, params | own)
         found += [
             _stage(path, name, body["do"], key, item, _task_of(item, params))
             for key, item in entries.items()
