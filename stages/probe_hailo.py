@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from edgesmith import files
-from edgesmith.formats.hailo import build, settings
+from edgesmith.formats.hailo import compiler, settings
 from stages._run import main
 
 
 def run() -> None:
-    files.write_json(Path("toolchains/hailo/tool.json"), build.probe(settings.load().compile))
+    files.write_json(Path("toolchains/hailo/tool.json"), compiler.probe(settings.load().compile))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,10 @@ CARRIED = {
     "edgesmith/data/signs/__main__.py": "prepare: the generator's folder is the dataset's path",
 }
 # What a template names for one task because another reads its own; templates have no conditions.
-TEMPLATED = {"edgesmith/decode/classify.py": "training of detectors decodes boxes"}
+TEMPLATED = {
+    "edgesmith/decode/classify.py": "training of detectors decodes boxes",
+    "edgesmith/formats/hailo/compile_hef.py": "no template: it is copied, not imported",
+}
 # What a module reads of another step's folder, without a dependency of its own: the parent's folder
 # is one, and no change of this code that matters leaves the outputs stored there as they were.
 INHERITED = {"stages.resize": "edgesmith/compress/quantize"}

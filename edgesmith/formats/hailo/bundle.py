@@ -5,61 +5,26 @@ from __future__ import annotations
 import io
 import shutil
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
 from edgesmith import contract as contracts
 from edgesmith import files
 from edgesmith.boxes import Boxes
-from edgesmith.contract import File, Input, Output
-from edgesmith.errors import ContractError, DataError
+from edgesmith.contract import Input, Output
+from edgesmith.errors import DataError
 from edgesmith.formats.describe import Card
 from edgesmith.formats.hailo import graph, proof, script
-from edgesmith.formats.hailo.proof import Proof
+from edgesmith.formats.hailo.compiler import SCRIPT as COMPILE
+from edgesmith.formats.hailo.contents import FILE, Bundle
 from edgesmith.formats.hailo.settings import Prepare, dfc_range
 from edgesmith.preprocess import Float32Array, UInt8Array, normalise
 from edgesmith.tasks import store
 
-FILE = "hailo.json"
 MODEL, SCRIPT, CALIBRATION = "model.onnx", "model.alls", "calibration.npy"
-GOLDEN, EMULATED_IMAGES, COMPILE = "golden.npz", "emulate.npy", "compile_hef.py"
+GOLDEN, EMULATED_IMAGES = "golden.npz", "emulate.npy"
 _PROOF_IMAGES = 16
-
-
-class Bundle(BaseModel):
-    """`hailo.json`: what the folder holds and what must come out of it.
-
-    `outputs` are NHWC or NC float32, as the chip's outputs are after dequantization, in the order
-    of `end_nodes`. `dfc_from`/`dfc_before` bound the compiler's version.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = 1
-    variant: str
-    parent_sha256: str
-    model: str
-    task: Literal["classify", "detect"]
-    network: str
-    arch: str
-    dfc_from: str
-    dfc_before: str
-    opset: int
-    labels: list[str]
-    input: Input
-    start_node: str
-    end_nodes: list[str]
-    outputs: list[Output]
-    boxes: Boxes | None
-    output_bits: int
-    calibration_images: int
-    params: int
-    macs: int
-    proof: Proof
-    files: dict[str, File]
 
 
 def prepare(
@@ -121,22 +86,6 @@ def prepare(
     )
     files.write_json(folder / FILE, made.model_dump(mode="json"))
     return made
-
-
-def read(folder: Path) -> Bundle:
-    """Parse and verify a bundle; ContractError names the first file that does not match."""
-    found = files.read_record(
-        folder / FILE,
-        Bundle,
-        ContractError,
-        missing="run `dvc repro toolchains/hailo/dvc.yaml:prepare`",
-        damaged="prepare it again",
-    )
-    for name, expected in found.files.items():
-        path = folder / name
-        if not path.is_file() or files.sha256(path) != expected.sha256:
-            raise ContractError(f"{path}: missing or changed; prepare the bundle again")
-    return found
 
 
 def channels_last(values: Float32Array) -> Float32Array:

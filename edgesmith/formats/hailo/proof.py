@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Literal
 
 import numpy as np
 import onnx
 import onnxruntime
-from pydantic import BaseModel, ConfigDict
 
 from edgesmith.boxes import Boxes
-from edgesmith.decode.classify import softmax
-from edgesmith.decode.detect import detect
 from edgesmith.errors import ExportError
+from edgesmith.formats.hailo.contents import Proof
 from edgesmith.formats.hailo.graph import INPUT, Cut
 from edgesmith.preprocess import Float32Array, Preprocess, UInt8Array, normalise
 from edgesmith.runtimes.tensors import unpack
 
 # What float arithmetic in another order may make of a probability, and of an edge in pixels.
 _SCORE_TOLERANCE, _PIXEL_TOLERANCE = 1e-5, 1e-2
-
-
-class Proof(BaseModel):
-    """Largest differences over the images: of probabilities or scores, and of boxes in pixels."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    images: int
-    max_score_diff: float
-    max_box_diff_px: float | None
 
 
 def run(model: onnx.ModelProto, images: Float32Array) -> list[Float32Array]:
@@ -48,16 +38,17 @@ def prove(cut: Cut, spec: Preprocess, boxes: Boxes | None, images: UInt8Array) -
     inputs = normalise(images, spec)
     whole = run(cut.whole, inputs)
     predictions = unpack(run(cut.chip, inputs), cut.results)
+    decode = _decoder("classify" if boxes is None else "detect")
     if boxes is None:
         proof = Proof(
             images=len(images),
-            max_score_diff=float(np.abs(softmax(predictions) - whole[0]).max()),
+            max_score_diff=float(np.abs(decode.softmax(predictions) - whole[0]).max()),
             max_box_diff_px=None,
         )
     else:
         strides = sorted({output.stride for output in cut.results if output.stride})
         pairs = [
-            _differences(found, edges, scores, spec, strides)
+            _differences(decode, found, edges, scores, spec, strides)
             for found, edges, scores in zip(predictions, *whole, strict=True)
         ]
         score, box = (max(values) for values in zip(*pairs, strict=True))
@@ -71,6 +62,7 @@ def prove(cut: Cut, spec: Preprocess, boxes: Boxes | None, images: UInt8Array) -
 
 
 def _differences(
+    decode: Any,
     found: Float32Array,
     edges: Float32Array,
     scores: Float32Array,
@@ -83,9 +75,14 @@ def _differences(
     for kind in range(scores.shape[1]):
         single = found[:, [0, 1, 2, 3, 4 + kind]]
         order = np.argsort(-single[:, 4], kind="stable")  # as `detect` gives them
-        decoded = detect(single, everything, spec.height, spec.width, strides)
+        decoded = decode.detect(single, everything, spec.height, spec.width, strides)
         if len(decoded.scores) != len(found):
             raise ExportError("hailo: the host's decoding lost cells at a threshold of 0")
         of_scores = max(of_scores, float(np.abs(decoded.scores - scores[order, kind]).max()))
         of_edges = max(of_edges, float(np.abs(decoded.boxes - edges[order]).max()))
     return of_scores, of_edges
+
+
+def _decoder(task: Literal["classify", "detect"]) -> Any:
+    """The device's decoding of a task; by name, for a change of one's is none of the other's."""
+    return import_module(f"edgesmith.decode.{task}")

@@ -1,9 +1,8 @@
-"""From a bundle to a HEF: where the compiler is, how it is called, and what of it is taken."""
+"""What the compiler made, checked against its bundle and signed."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,80 +13,16 @@ from edgesmith import files
 from edgesmith.contract import Contract, Output
 from edgesmith.errors import ContractError
 from edgesmith.formats import parity
-from edgesmith.formats.hailo import bundle as bundles
-from edgesmith.formats.hailo.bundle import Bundle
+from edgesmith.formats.hailo import contents
+from edgesmith.formats.hailo.compiler import EMULATED, HEF, RESULT, SCRIPT
+from edgesmith.formats.hailo.contents import Bundle
 from edgesmith.formats.hailo.settings import Compile
-from edgesmith.hef.errors import HailoError
 from edgesmith.hef.facts import Hef, Stream
 from edgesmith.hef.read import read
 from edgesmith.params import Tolerance
 from edgesmith.runtimes.tensors import unpack
 from edgesmith.tasks.learning import Images
 from edgesmith.tasks.store import load_reference
-
-HEF, RESULT, EMULATED = "model.hef", "result.json", "emulated.npz"
-# Prints the compiler's version, or fails.
-_ASK = (
-    "import importlib.metadata as m, hailo_sdk_client\n"
-    "names = {d.metadata['Name'].lower().replace('_', '-'): d.version for d in m.distributions()}\n"
-    "print(names['hailo-dataflow-compiler'])"
-)
-_DOWNLOAD = (
-    "the Dataflow Compiler (x86-64 Linux) comes from Hailo's developer zone, 3.x for Hailo-8, 8L "
-    "and 8R, 5.x for Hailo-10H and 15. In toolchains/hailo/params.yaml set compile.python to a "
-    "Python that has it, or compile.backend to docker (its image) or bundle (another machine)"
-)
-
-
-def probe(settings: Compile) -> dict[str, str]:
-    """Which compiler `settings` lead to; HailoError with the remedy where there is none."""
-    if settings.backend == "bundle":
-        return {"backend": "bundle", "dfc": "on another machine"}
-    command = [settings.python, "-c", _ASK]
-    if settings.backend == "docker":
-        command = ["docker", "run", "--rm", settings.image, "python3", "-c", _ASK]
-    where = settings.image if settings.backend == "docker" else settings.python
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise HailoError(
-            f"hailo: {command[0]} cannot be started ({error.strerror}); {_DOWNLOAD}"
-        ) from error
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise HailoError(f"hailo: no Dataflow Compiler in {where} ({last}); {_DOWNLOAD}")
-    return {"backend": settings.backend, "dfc": done.stdout.strip().splitlines()[-1]}
-
-
-def compile_bundle(bundle: Path, out: Path, returned: Path, settings: Compile) -> Path:
-    """The folder with model.hef, result.json and emulated.npz of the bundle.
-
-    `out` takes what a compiler here writes; `returned` is where a user puts what another machine
-    wrote. Raises HailoError when the compiler fails or is still to be run.
-    """
-    if settings.backend == "bundle":
-        if (returned / HEF).is_file():
-            return returned
-        raise HailoError(
-            f"{bundle} is ready for a machine with the Dataflow Compiler. There: copy the folder, "
-            f"run `python {bundles.COMPILE}`. Then: copy {HEF}, {RESULT} and {EMULATED} from it "
-            f"into {returned} and repeat the command"
-        )
-    script = bundle / bundles.COMPILE
-    command = [settings.python, str(script), "--out", str(out)]
-    if settings.backend == "docker":
-        mounts = ["-v", f"{bundle.resolve()}:/bundle:ro", "-v", f"{out.resolve()}:/out"]
-        inside = ["python3", f"/bundle/{bundles.COMPILE}", "--out", "/out"]
-        command = ["docker", "run", "--rm", *mounts, settings.image, *inside]
-    try:
-        code = subprocess.run(command, check=False).returncode
-    except OSError as error:
-        raise HailoError(
-            f"hailo: {command[0]} cannot be started ({error.strerror}); {_DOWNLOAD}"
-        ) from error
-    if code != 0 or not (out / HEF).is_file():
-        raise HailoError(f"{bundle}: the compiler ended with status {code}; its output says why")
-    return out
 
 
 def admit(
@@ -99,7 +34,7 @@ def admit(
     outputs for `split`, the images that the bundle asked for, may cost no more than
     `max_metric_drop` of the metric of the parent in `model`.
     """
-    made = bundles.read(bundle)
+    made = contents.read(bundle)
     result = _result(source, bundle)
     hef = read(source / HEF)
     outputs = _outputs(made, hef)
@@ -151,12 +86,12 @@ def _result(source: Path, bundle: Path) -> dict[str, Any]:
     try:
         result: dict[str, Any] = json.loads(path.read_bytes())
         expected = {
-            "bundle_sha256": files.sha256(bundle / bundles.FILE),
+            "bundle_sha256": files.sha256(bundle / contents.FILE),
             "hef_sha256": files.sha256(source / HEF),
             "emulated_sha256": files.sha256(source / EMULATED),
         }
     except (OSError, ValueError) as error:
-        raise ContractError(f"{source}: not what {bundles.COMPILE} wrote ({error})") from error
+        raise ContractError(f"{source}: not what {SCRIPT} wrote ({error})") from error
     for key, value in expected.items():
         if result.get(key) != value:
             raise ContractError(
