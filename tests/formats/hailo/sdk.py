@@ -6,6 +6,7 @@ No vendor code. What it gives as a HEF is none; what it "infers" are the golden 
 import enum
 import json
 import os
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,8 +62,6 @@ class ClientRunner:
     def optimize(self, images):
         if os.environ["MODE"] == "lowered":
             print("[warning] Reducing optimization level to 0 (the accuracy won't be optimized)")
-            import time
-
             time.sleep(30)
         _record("optimize", images)
 
