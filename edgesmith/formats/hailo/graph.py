@@ -6,9 +6,10 @@ them (softmax; sigmoid, boxes) is computed by the host.
 
 from __future__ import annotations
 
-import io
+import tempfile
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import onnx
@@ -149,22 +150,25 @@ def _to_sigmoid(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:
 
 
 def _export(net: nn.Module, height: int, width: int, names: list[str]) -> onnx.ModelProto:
-    stream = io.BytesIO()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's deprecation; the newer one has no opset 11
-            torch.onnx.export(
-                net,
-                (torch.zeros(1, 3, height, width),),
-                stream,
-                dynamo=False,
-                opset_version=OPSET,
-                input_names=[INPUT],
-                output_names=names,
-            )
-    except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
-        raise ExportError(f"hailo: torch cannot express it in opset {OPSET}: {error}") from error
-    model: onnx.ModelProto = onnxslim.slim(onnx.load_from_string(stream.getvalue()))
+    with tempfile.TemporaryDirectory(prefix="hailo-") as folder:
+        path = Path(folder) / "whole.onnx"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch's deprecation; the newer has no opset 11
+                torch.onnx.export(
+                    net,
+                    (torch.zeros(1, 3, height, width),),
+                    path,
+                    dynamo=False,
+                    opset_version=OPSET,
+                    input_names=[INPUT],
+                    output_names=names,
+                )
+        except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
+            raise ExportError(
+                f"hailo: torch cannot express it in opset {OPSET}: {error}"
+            ) from error
+        model: onnx.ModelProto = onnxslim.slim(onnx.load(path))
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     if opset != OPSET:
         raise ExportError(f"hailo: the simplified graph is of opset {opset}, not {OPSET}")
