@@ -60,7 +60,12 @@ app = typer.Typer(
 
 @app.command(epilog="Example: edgesmith inspect artifacts/mobilenetv2-qat/onnx")
 def inspect(artifact: ArtifactArgument, as_json: JsonOption = False) -> None:
-    """Show what an artifact is, takes and gives."""
+    """Show what an artifact, or a Hailo executable (.hef), is, takes and gives."""
+    if artifact.suffix == ".hef":
+        from edgesmith.cli_hef import inspect_hef
+
+        inspect_hef(artifact, as_json)
+        return
     from edgesmith import contract as contracts
 
     contract = contracts.read(artifact)

@@ -47,6 +47,8 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "evaluate-torchscript": ("torch",),
     # What runs the other artifacts is in the fingerprint.
     "benchmark-runtimes": (*_NETWORKS, "torchao"),
+    "prepare-hailo": (*_NETWORKS, "onnx", "onnxslim", "onnxruntime"),
+    "compile-hailo": (*_NETWORKS, "xxhash"),
     "sensitivity": (*_NETWORKS, "torchao", "matplotlib"),
     "compare": ("matplotlib", "numpy"),
 }

@@ -50,7 +50,10 @@ VENDORS = {"build_engine", "compile_edgetpu", "probe_edgetpu", "probe_tensorrt"}
 # Formats of accelerators, which the table of the host's runtimes does not have.
 ACCELERATED = {"engine", "edgetpu"}
 # What a template names for one task because another reads its own; templates have no conditions.
-TEMPLATED = {"edgesmith/decode/classify.py": "training of detectors decodes boxes"}
+TEMPLATED = {
+    "edgesmith/decode/classify.py": "training of detectors decodes boxes",
+    "edgesmith/formats/hailo/compile_hef.py": "no template: it is copied, not imported",
+}
 # What a module reads of another step's folder, without a dependency of its own: the parent's folder
 # is one, and no change of this code that matters leaves the outputs stored there as they were.
 INHERITED = {"stages.resize": "edgesmith/compress/quantize"}
@@ -124,7 +127,7 @@ def _task_of(item: dict[str, Any], params: dict[str, Any]) -> str:
 def _stages() -> list[Stage]:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     found = []
-    listed = ("dvc.yaml", "pipelines/*/dvc.yaml", "devices/**/dvc.yaml")
+    listed = ("dvc.yaml", "pipelines/*/dvc.yaml", "devices/**/dvc.yaml", "toolchains/*/dvc.yaml")
     files = [path for pattern in listed for path in sorted(ROOT.glob(pattern))]
     groups = [(path, yaml.safe_load(path.read_text())["stages"]) for path in files]
     for path, name, body in ((path, *pair) for path, group in groups for pair in group.items()):
@@ -134,6 +137,13 @@ def _stages() -> list[Stage]:
         path_of = re.fullmatch(r"\$\{([\w.]+)\}", body["foreach"])[1].split(".")
         cells = _cells_of(path.parent.name, params)
         entries = reduce(getitem, path_of, params | {"cells": cells})
+        beside = path.with_name("params.yaml")  # a toolchain has values of its own
+        own = (
+            yaml.safe_load(beside.read_text())
+            if path != ROOT / "dvc.yaml" and beside.exists()
+            else {}
+        )
+        entries = reduce(getitem, path_of, params | own)
         found += [
             _stage(path, name, body["do"], key, item, _task_of(item, params))
             for key, item in entries.items()

@@ -1,0 +1,1 @@
+"""A variant as what Hailo's Dataflow Compiler takes, and the HEF that it gives."""
