@@ -152,7 +152,6 @@ def overlay(
     typer.echo(f"{params}: merged {file}; `git diff {params}` shows what changed")
 
 
-app.command(epilog=cli_bench.EXAMPLE)(cli_bench.bench)
 app.command(epilog=cli_devices.EXAMPLE)(cli_devices.devices)
 app.command(epilog=cli_remote.EXAMPLE)(cli_remote.probe)
 app.command(cls=cli_suite.Command, epilog=f"{cli_bench.EXAMPLE}; {cli_suite.EXAMPLE[9:]}")(

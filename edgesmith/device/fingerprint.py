@@ -32,7 +32,7 @@ _ISA = (
 # Distributions whose version changes latency: the engines and what prepares their input.
 DISTRIBUTIONS = (
     *("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml"),
-    *("ai-edge-litert", "tflite-runtime", "ncnn", "numpy"),
+    *("ai-edge-litert", "tflite-runtime", "ncnn", "tensorrt", "numpy"),
     *("opencv-python-headless", "opencv-python"),
 )
 
