@@ -27,15 +27,16 @@ class Imports(NamedTuple):
 
 
 @cache
-def closure(module: str, task: str = "") -> Imports:
+def closure(module: str, task: str = "", without: frozenset[str] = frozenset()) -> Imports:
     """All that importing `module` can lead to; packages' `__init__` count unless they are inert.
 
-    With `task`, also all that `task_of` of this task leads to, if the module gets there.
+    With `task`, also all that `task_of` of this task leads to, if the module gets there. Modules
+    named in `without` are not followed.
     """
     ours: set[str] = set()
     foreign: set[str] = set()
     waiting = [module]
-    seen = set()
+    seen = set(without)
     while waiting:
         name = waiting.pop()
         if name in seen:

@@ -158,7 +158,7 @@ def _cell(turns: Turns, number: int, variant: str) -> Cell:
         fps=round(1000 / latency.mean, 2),
         runs=len(samples),
         steady=turns.warm[number]["steady"],
-        noisy=stats.is_noisy(samples),
+        noisy=stats.is_noisy(turns.samples_ms[number]),
     )
 
 

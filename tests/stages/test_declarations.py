@@ -45,6 +45,8 @@ CARRIED = {
     "edgesmith/data/signs/__main__.py": "prepare: the generator's folder is the dataset's path",
     "edgesmith/remote/probe.py": "measuring a device: one of the folder that only probing reads",
 }
+# Where the other dvc.yaml files lie that are looked at here.
+FOLDERS = ("pipelines/*", "devices/**", "toolchains/hailo")
 # Stages of the other toolchains, which tests/stages/test_accelerators.py looks at.
 VENDORS = {"build_engine", "compile_edgetpu", "probe_edgetpu", "probe_tensorrt"}
 # Formats of accelerators, which the table of the host's runtimes does not have.
