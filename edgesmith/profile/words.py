@@ -7,7 +7,7 @@ from edgesmith.profile.families import family
 from edgesmith.profile.summary import Summary, top
 
 # Up to what error the kernels of a profile still say what the plain run does.
-_CLOSE = 1.25
+CLOSE = 1.25
 # Half the plain run, or a fifth of it, that no kernel explains.
 _MOST, _MUCH = 0.5, 0.2
 # Less is what rounding makes.
@@ -87,7 +87,7 @@ def _bound(found: Summary) -> str:
         f"{found.launches} kernels of {found.mean_kernel_us:.1f} µs on average add up to "
         f"{found.kernel_ms:.3f} ms"
     )
-    if found.kernels_over_plain > _CLOSE:
+    if found.kernels_over_plain > CLOSE:
         return (
             f"{kernels}, {found.kernels_over_plain:.2f} times the plain run: profiling lengthens "
             "such short kernels, so read shares and not milliseconds; the framework's share cannot "

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from edgesmith import files
 from edgesmith.errors import DataError
 from edgesmith.profile.summary import Summary
+from edgesmith.profile.words import CLOSE
 from edgesmith.report.markdown import table
 from edgesmith.seed.measure import Seed
 from edgesmith.seed.published import CLAIMS, ROWS, WHERE, published_ratio
@@ -145,6 +146,12 @@ def _conclusion(profiles: Mapping[str, Summary]) -> str:
         f"({onnx.run_ms - onnx.kernel_ms:.3f} ms), the profilers' own work included "
         f"(×{torch.profiling_ratio:.2f} and ×{onnx.profiling_ratio:.2f}). "
     )
+    if any(found.kernel_ms > CLOSE * found.plain_ms for found in (torch, onnx)):
+        # Kernels lengthened by their profiler explain no difference of plain runs.
+        return text + (
+            "How much of the difference without profilers is the kernels' cannot be told: under the "
+            "profiler they add up to more than the plain run."
+        )
     gap, kernels = torch.plain_ms - onnx.plain_ms, torch.kernel_ms - onnx.kernel_ms
     if gap <= 0:
         return text + "PyTorch is not slower here."

@@ -61,9 +61,9 @@ def test_device_is_measured_here_when_it_is_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EDGESMITH_TARGET_RPI5", "local")
+    monkeypatch.setenv("EDGESMITH_TARGET_HOST", "local")
     (tmp_path / "params.yaml").write_text(PARAMS)
     make_artifact(tmp_path / "artifacts/base/onnx", variant="base")
-    probe_device.run("rpi5")
-    benchmark_device.run("rpi5", "base", "onnx")
-    assert (tmp_path / "metrics/bench/rpi5/base.onnx.json").is_file()
+    probe_device.run("host")
+    benchmark_device.run("host", "base", "onnx")
+    assert (tmp_path / "metrics/bench/host/base.onnx.json").is_file()

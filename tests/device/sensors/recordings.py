@@ -1,17 +1,19 @@
-"""What real machines said, as published by those who have them. No vendor code runs in a test.
+"""What machines say: recordings published by their owners, and text in the known formats.
+
+No vendor code runs in a test. PI5_PMIC and the `tegrastats` lines are recordings; the rest is ours.
 
 PI5_PMIC: an idle Raspberry Pi 5 under HAOS, taken verbatim (github.com/bakerkj, the tests of
     pi5_power_monitor); the format is that of `vcgencmd pmic_read_adc`,
     raspberrypi.com/documentation/computers/os.html#vcgencmd.
-PI_TEMPERATURE, PI_THROTTLED: the same page, `measure_temp` and `get_throttled` (0x50000: bits 16
-    and 18, under-voltage and throttling since boot).
+PI_TEMPERATURE, PI_THROTTLED: in the format of `measure_temp` and `get_throttled` (0x50000: bits
+    16 and 18, under-voltage and throttling since boot); the figures are ours.
 NANO, XAVIER_AGX, TX2: `tegrastats` as recorded in DataDog/datadog-agent, the tests of its `tegra`
     check. ORIN_NANO: github.com/rbonghi/jetson_stats, issue 624. Format: Jetson Linux Developer
     Guide, "tegrastats Utility".
 HAILO: the output format of `hailortcli measure-power` and of its `--duration`, from the MIT source
     hailo-ai/hailort, hailort/hailortcli/power_measurement_command.cpp; the figures are ours.
-ORIN_HWMON: node names and values of an Orin's ina3221 as NVIDIA documents them (Jetson Linux
-    Developer Guide, "Jetson Orin … Power and Performance", INA3221).
+ORIN_HWMON: nodes of an ina3221 as the kernel names them; VDD_IN as in public reports, the other
+    figures are ours.
 """
 
 PI5_PMIC = """\
