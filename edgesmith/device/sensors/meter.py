@@ -79,7 +79,7 @@ class Meter:
 
     def gauge(self) -> Gauge:
         """The meter as a sensor."""
-        return Gauge(f"meter {self.address}", self.read, "nothing that its leads supply")
+        return Gauge(f"meter {self.address}", self.read)
 
     def close(self) -> None:
         """Disconnect and end the thread."""
