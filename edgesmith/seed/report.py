@@ -149,8 +149,8 @@ def _conclusion(profiles: Mapping[str, Summary]) -> str:
     if any(found.kernel_ms > CLOSE * found.plain_ms for found in (torch, onnx)):
         # Kernels lengthened by their profiler explain no difference of plain runs.
         return text + (
-            "How much of the difference without profilers is the kernels' cannot be told: under the "
-            "profiler they add up to more than the plain run."
+            "How much of the difference without profilers is the kernels' cannot be told: under "
+            "the profiler they add up to more than the plain run."
         )
     gap, kernels = torch.plain_ms - onnx.plain_ms, torch.kernel_ms - onnx.kernel_ms
     if gap <= 0:
