@@ -87,9 +87,16 @@ class Pipeline:
         return {ran or restored for ran, restored in _RAN.findall(output)}
 
     def changed(self) -> set[str]:
-        """The stages that `dvc status` calls out of date, but for the probes, which always are."""
-        status = self.dvc("status", "--json")
-        return {name for name in yaml.safe_load(status) if not name.endswith(":probe")}
+        """The stages that `dvc status` calls out of date.
+
+        But for the probes, which always are, and for stages of toolchains, which never ran here.
+        """
+        status = yaml.safe_load(self.dvc("status", "--json"))
+        return {
+            name
+            for name in status
+            if not name.endswith(":probe") and not name.startswith("toolchains/")
+        }
 
     def stage(self, *arguments: str) -> str:
         """Output of `python -m stages.…`."""
