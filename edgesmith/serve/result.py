@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-type State = Literal["starting", "running", "degraded", "recovering", "cooling", "stopped"]
+State = Literal["starting", "running", "degraded", "recovering", "cooling", "stopped"]
 
 
 class Seen(NamedTuple):
