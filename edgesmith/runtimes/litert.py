@@ -53,9 +53,10 @@ class LiteRtSession:
 
     def run(self, images: Float32Array) -> Float32Array:
         """Logits or predictions, see `Session`, of (N, 3, height, width) float32."""
-        return tensors.run(images, self.contract, self._call)
+        return tensors.run(images, self.contract, self.call)
 
-    def _call(self, batch: Array) -> list[Array]:
+    def call(self, batch: Array) -> list[Array]:
+        """The network's own outputs, see `Session`, of a batch in its own form."""
         np.copyto(self._source(), batch)
         self._interpreter.invoke()
         # Copies: the next run writes into the same memory.

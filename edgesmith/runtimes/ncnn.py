@@ -36,9 +36,10 @@ class NcnnSession:
 
     def run(self, images: Float32Array) -> Float32Array:
         """Logits or predictions, see `Session`, of (N, 3, height, width) float32."""
-        return tensors.run(images, self.contract, self._call)
+        return tensors.run(images, self.contract, self.call)
 
-    def _call(self, batch: Array) -> list[Array]:
+    def call(self, batch: Array) -> list[Array]:
+        """The network's own outputs, see `Session`, of a batch in its own form."""
         # ncnn.Mat neither copies nor keeps a reference: `image` has to live until after `extract`.
         image = np.ascontiguousarray(batch[0])
         extractor = self._net.create_extractor()

@@ -16,7 +16,7 @@ from edgesmith import contract as contracts
 from edgesmith.contract import Description
 from edgesmith.errors import RuntimeUnavailableError
 from edgesmith.preprocess import Float32Array, UInt8Array
-from edgesmith.runtimes.tensors import network_input
+from edgesmith.runtimes.tensors import Array, network_input
 
 _PIECE = 256
 # By format: the module of this package that runs it, and the extra of pyproject.toml that installs
@@ -53,6 +53,13 @@ class Session(Protocol):
         predictions as `decode.detect.detect` reads them. Any N: a network of fixed batch is called
         as often as needed. Layout, dtype and quantization of the network's own tensors are
         the session's affair.
+        """
+        ...
+
+    def call(self, batch: Array) -> list[Array]:
+        """The network's outputs as it gives them, in the contract's order; `run` in the middle.
+
+        `batch` is as `tensors.encode` makes it, of as many images as the network takes in one call.
         """
         ...
 

@@ -65,7 +65,7 @@ class TensorRtSession:
 
     def run(self, images: Float32Array) -> Float32Array:
         """Logits or predictions, see `Session`, of (N, 3, height, width) float32."""
-        return tensors.run(images, self.contract, self._call)
+        return tensors.run(images, self.contract, self.call)
 
     def close(self) -> None:
         """Give the memory back; the session must not be used after."""
@@ -73,7 +73,8 @@ class TensorRtSession:
         for buffer in [self._source, *self._results]:
             buffer.free()
 
-    def _call(self, batch: Array) -> list[Array]:
+    def call(self, batch: Array) -> list[Array]:
+        """The network's own outputs, see `Session`, of a batch in its own form."""
         np.copyto(self._source.array, batch)
         if self.graph is None:
             self._enqueue()

@@ -45,9 +45,10 @@ class TorchSession:
 
     def run(self, images: Float32Array) -> Float32Array:
         """Logits or predictions, see `Session`, of (N, 3, height, width) float32."""
-        return tensors.run(images, self.contract, self._call)
+        return tensors.run(images, self.contract, self.call)
 
-    def _call(self, batch: Array) -> list[Array]:
+    def call(self, batch: Array) -> list[Array]:
+        """The network's own outputs, see `Session`, of a batch in its own form."""
         with torch.inference_mode():
             found = _as_tuple(self._net(torch.from_numpy(batch).to(self._device)))
         return [output.cpu().numpy() for output in found]

@@ -171,9 +171,9 @@ def test_engine_that_computes_something_else_is_refused(
     board: Board, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = board.build.runtime
-    plain = module.TensorRtSession._call
+    plain = module.TensorRtSession.call
     monkeypatch.setattr(
-        module.TensorRtSession, "_call", lambda self, batch: [v + 1 for v in plain(self, batch)]
+        module.TensorRtSession, "call", lambda self, batch: [v + 1 for v in plain(self, batch)]
     )
     with pytest.raises(ParityError, match="tactics log"):
         _build(board, source)

@@ -13,7 +13,7 @@ from edgesmith.bench import timing
 from edgesmith.errors import ContractError
 from edgesmith.preprocess import decode_image, fit
 from edgesmith.runtimes.session import Session
-from edgesmith.runtimes.tensors import network_input
+from edgesmith.runtimes.tensors import encode, network_input
 
 
 class Timed:
@@ -39,14 +39,14 @@ class Timed:
             raise ContractError(f"{folder / artifact.FILE}: no `boxes`; run this command again")
         self._rule = predicting(contract.boxes)
         image = fit(decode_image(frame, "the benchmark's frame"), contract.input.preprocess)
-        self._input = network_input(image[None], contract.input)
+        self._input = encode(network_input(image[None], contract.input), contract.input)
         self.calls: Mapping[str, Callable[[], None]] = {
             "infer": self._infer,
             "end_to_end": self._end_to_end,
         }
 
     def _infer(self) -> None:
-        self._session.run(self._input)
+        self._session.call(self._input)
 
     def _end_to_end(self) -> None:
         contract = self._session.contract
