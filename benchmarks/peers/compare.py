@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -94,7 +93,7 @@ def compare(
                 )
             )
     candidates.append(fp32)
-    turns = there_and_back([Loadable(candidate.folder) for candidate in candidates], settings)
+    turns = take_turns([Loadable(candidate.folder) for candidate in candidates], settings)
     return GroupResult(
         baseline=group.baseline,
         format=group.format,
@@ -102,26 +101,6 @@ def compare(
         engine=fp32.engine,
         rows=list(rows(candidates, split.labels, turns)),
         not_measured=missing,
-    )
-
-
-def there_and_back(networks: list[Loadable], settings: Settings) -> Turns:
-    """Half of the rounds in this order, half in the opposite one by processes started anew.
-
-    Where a process lies in memory, and what ran just before, are worth several percent here: two
-    equal graphs, one always first, differed by 9 %, and every ratio has the first as its base.
-    """
-    half = settings._replace(rounds=math.ceil(settings.rounds / 2))
-    there, back = take_turns(networks, half), take_turns(networks[::-1], half)
-    both = list(zip(there.warm, back.warm[::-1], strict=True))
-    return there._replace(
-        warm=[
-            {"runs": one["runs"] + two["runs"], "steady": one["steady"] and two["steady"]}
-            for one, two in both
-        ],
-        samples_ms=[
-            one + two for one, two in zip(there.samples_ms, back.samples_ms[::-1], strict=True)
-        ],
     )
 
 

@@ -13,7 +13,7 @@ from edgesmith.bench import early_stopping
 from edgesmith.bench import statistics as stats
 from edgesmith.bench.process import Loadable, Process, Settings
 from edgesmith.bench.record import Bench, BoundedLatency, EndToEndLatency, ModelLatency
-from edgesmith.bench.turns import Turns, interleave, take_turns
+from edgesmith.bench.turns import Turns, take_turns
 from edgesmith.contract import Contract
 from edgesmith.device.sensors.find import Sensors, find
 from edgesmith.device.sensors.recorder import Recorder
@@ -24,7 +24,6 @@ __all__ = [
     "Process",
     "Settings",
     "Turns",
-    "interleave",
     "measure_networks",
     "measure_pair",
     "take_turns",
@@ -88,7 +87,7 @@ def _bench(
 ) -> Bench:
     """The record of one network of a run."""
     contract, network, loaded = read[number], networks[number], turns.loaded[number]
-    samples, end_to_end = turns.all_ms(number), turns.end_to_end_all_ms[number]
+    samples, end_to_end = turns.all_ms(number), turns.all_end_to_end_ms(number)
     latency, whole = stats.latency(samples), stats.latency(end_to_end)
     speedup, interval = turns.speedup(number, baseline)
     bound = BoundedLatency.of(samples)

@@ -27,7 +27,8 @@ class Settings(NamedTuple):
     """How to run and how long to measure; the meaning of `params.yaml: runtime` and `bench`.
 
     `min_runs` and `min_seconds` are those of a round, `max_seconds` all rounds of one network
-    together: they end then, with fewer runs than the percentile needs.
+    together: they end then, with fewer runs than the percentile needs. `fresh`: each round has
+    processes of its own; otherwise they stay, for networks that take seconds to load.
     """
 
     threads: int = 1
@@ -38,6 +39,7 @@ class Settings(NamedTuple):
     max_warmup_seconds: float = 2.0
     percentile: Percentile = "p90"
     max_seconds: float = 60.0
+    fresh: bool = True
 
     @property
     def runs_per_round(self) -> int:
@@ -63,8 +65,10 @@ class Process:
     """A worker process with one network loaded; a context manager."""
 
     def __init__(self, network: Loadable, settings: Settings, frame: bytes) -> None:
-        """Start `python -m edgesmith.bench.worker` and load the network in it."""
-        self._folder = network.folder
+        """Start `python -m edgesmith.bench.worker`, which imports what is to `load` the network."""
+        self._network = network
+        self._settings = settings
+        self._frame = frame
         # A file, for a pipe that nobody reads while the worker runs would stop it when full.
         self._messages = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         self._process = subprocess.Popen(
@@ -73,21 +77,29 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=self._messages,
         )
+        self.tell(do="prepare", by=network.by)
+
+    def load(self) -> dict[str, Any]:
+        """Load the network and run it once; what the worker says of it, from then on `loaded`."""
+        self.answer()
+        network, settings = self._network, self._settings
+        self.loaded = self.ask(
+            do="load",
+            by=network.by,
+            folder=str(network.folder),
+            threads=network.threads or settings.threads,
+            batch=network.batch,
+            providers=list(network.providers or settings.providers),
+            frame=base64.b64encode(self._frame).decode(),
+        )
+        return self.loaded
+
+    def __enter__(self) -> Process:
         try:
-            self.loaded = self.ask(
-                do="load",
-                by=network.by,
-                folder=str(network.folder),
-                threads=network.threads or settings.threads,
-                batch=network.batch,
-                providers=list(network.providers or settings.providers),
-                frame=base64.b64encode(frame).decode(),
-            )
+            self.load()
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Process:
         return self
 
     def __exit__(
@@ -143,4 +155,4 @@ class Process:
         lines = self._messages.read().decode(errors="replace").strip().splitlines()
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
         last = f": {lines[-1]}" if lines else ""
-        return f"{self._folder}: the process that measured it ended with {how}{last}"
+        return f"{self._network.folder}: the process that measured it ended with {how}{last}"

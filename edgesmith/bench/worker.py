@@ -2,6 +2,7 @@
 
 Reads one JSON object per line from standard input and answers each with one on standard output:
 
+    {"do": "prepare", "by": module}
     {"do": "load", "by": module, "folder": …, "threads": …, "batch": …, "providers": […],
      "frame": base64}
     {"do": "warm_up", "max_seconds": …}
@@ -72,11 +73,14 @@ def serve(commands: TextIO, answers: TextIO) -> None:
     for line in commands:
         command = json.loads(line)
         try:
-            if command["do"] == "load":
+            if command["do"] == "prepare":
+                importlib.import_module(command["by"])
+                answer = {}
+            elif command["do"] == "load":
                 subject = _load(command)
                 answer = _describe(subject)
             elif subject is None:
-                raise ValueError("the first command must be 'load'")
+                raise ValueError("nothing is loaded: 'load' comes first")
             else:
                 answer = _obey(subject, command)
         except EdgesmithError as error:

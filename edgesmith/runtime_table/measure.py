@@ -32,12 +32,13 @@ def measure_runtimes(
 ) -> RuntimesBench:
     """Latency of every subject and how many times faster it is than the first.
 
-    All take turns, A B C … A B C …, each in a process of its own, and each round gives one ratio
-    per cell. `not_built` says by cell why it has no subject. Raises ContractError or
-    RuntimeUnavailableError when one of them cannot be run.
+    All take turns, each in a process of its own that stays (PyTorch takes seconds to start), and
+    each round gives one ratio per cell. `not_built` says by cell why it has no subject. Raises
+    ContractError or RuntimeUnavailableError when one of them cannot be run.
     """
     keys = list(subjects)
-    turns = take_turns([subject.network for subject in subjects.values()], settings)
+    networks = [subject.network for subject in subjects.values()]
+    turns = take_turns(networks, settings._replace(fresh=False))
     return RuntimesBench(
         device=device,
         fingerprint=fingerprint,

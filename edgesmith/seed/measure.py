@@ -76,7 +76,9 @@ def measure(fp32: str, int8: str, settings: Settings) -> Seed:
         pair = RuntimePair(fp32=fp32, int8=int8, aotinductor=False)
         subjects, missing = cells.collect(pair, Path(work), settings.threads)
         chosen, not_measured = _choose(subjects, missing, int8)
-        turns = take_turns([subject.network for subject in chosen.values()], settings)
+        networks = [subject.network for subject in chosen.values()]
+        # PyTorch takes seconds to start: processes stay.
+        turns = take_turns(networks, settings._replace(fresh=False))
     device = fingerprint.probe("here")
     keys = list(chosen)
     return Seed(

@@ -8,7 +8,7 @@ from benchmarks.peers import compare, environments, plan, table
 from benchmarks.peers.compare import Candidate, Folders
 from benchmarks.peers.plan import Group, Peer
 from benchmarks.peers.record import GroupResult, NotMeasured, Results, Row
-from edgesmith.bench.measure import Loadable, Settings, Turns
+from edgesmith.bench.measure import Settings, Turns
 from edgesmith.errors import ContractError
 from edgesmith.params import load_params
 from tests.artifacts import LABELS, make_artifact
@@ -92,25 +92,6 @@ def test_a_peer_is_compared_with_ours_image_by_image_and_round_by_round(rows: li
     assert [row.latency.vs_ours for row in rows if row.latency] == [1.0, 1.5, 0.5]
     assert theirs.latency is not None and theirs.latency.vs_ours_ci95.low == 1.5
     assert theirs.operators["GlobalAveragePool"] == 1
-
-
-def test_the_second_half_of_the_rounds_runs_in_the_opposite_order(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    launched: list[list[str]] = []
-
-    def take(networks: list[Loadable], settings: Settings) -> Turns:
-        launched.append([network.folder.name for network in networks])
-        samples = [[[float(ord(name))] for _ in range(settings.rounds)] for name in launched[-1]]
-        warm = [{"runs": 1, "steady": name != "b"} for name in launched[-1]]
-        return Turns([], warm, samples, [], [])
-
-    monkeypatch.setattr(compare, "take_turns", take)
-    merged = compare.there_and_back([Loadable(Path(name)) for name in "abc"], Settings(rounds=4))
-    assert launched == [["a", "b", "c"], ["c", "b", "a"]]
-    assert merged.samples_ms == [[[97.0]] * 4, [[98.0]] * 4, [[99.0]] * 4]
-    assert [warm["steady"] for warm in merged.warm] == [True, False, True]
-    assert [warm["runs"] for warm in merged.warm] == [2, 2, 2]
 
 
 def test_the_page_keeps_its_text_and_names_what_is_not_measured(rows: list[Row]) -> None:
