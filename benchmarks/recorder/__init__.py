@@ -1,0 +1,1 @@
+"""Does watching the machine slow what is measured: `python -m benchmarks.recorder`."""
