@@ -27,6 +27,9 @@ def main() -> None:
     )
     parser.add_argument("--cells", nargs="*", default=[], help="variant.format …; default: all")
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
+    parser.add_argument(
+        "--stages", action="store_true", help="by `dvc repro -f` of devices/host, all cells"
+    )
     asked = parser.parse_args()
     try:
         params = load_params()
@@ -35,10 +38,13 @@ def main() -> None:
             providers=tuple(params.runtime.providers),
             **params.bench.model_dump(),
         )
-        chosen = compare.cells(params, asked.artifacts, asked.cells)
-        if not chosen:
-            raise ParamsError(f"{asked.artifacts}: no such cell is built; run `dvc repro`")
-        pairs = compare.measure(chosen, settings, lambda line: print(line, file=sys.stderr))
+        if asked.stages:
+            pairs = compare.repeat_stages()
+        else:
+            chosen = compare.cells(params, asked.artifacts, asked.cells)
+            if not chosen:
+                raise ParamsError(f"{asked.artifacts}: no such cell is built; run `dvc repro`")
+            pairs = compare.measure(chosen, settings, lambda line: print(line, file=sys.stderr))
         machine = fingerprint.describe(fingerprint.fingerprint())
         today = datetime.datetime.now(datetime.UTC).date()
         lines = [

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from edgesmith.bench import record
 from edgesmith.bench.measure import Settings, measure_pair
 from edgesmith.bench.record import Bench
 from edgesmith.bench.statistics import REPEATS_WITHIN
 from edgesmith.params import Params
 
+# Folders of devices/host with benchmark stages.
+STAGES = ("onnx", "tflite", "ncnn")
 HEADERS = ("cell", "p50, ms", "again", "apart", "speed-up", "again", "marks")
 
 
@@ -78,6 +83,27 @@ def measure(
             passes[-1][cell.name] = bench
             tell(f"{cell.name}: {bench.latency_ms.p50:.3f} ms{' ~' if bench.noisy else ''}")
     return {cell.name: Pair(passes[0][cell.name], passes[1][cell.name]) for cell in chosen}
+
+
+def repeat_stages() -> dict[str, Pair]:
+    """The pipeline's own records after its benchmark stages were run over again, twice.
+
+    `dvc repro --force --single-item` on each format of devices/host, all of them and then all of
+    them again. The second run's records stay.
+    """
+    passes: list[dict[str, Bench]] = []
+    for _ in range(2):
+        for format_name in STAGES:
+            command = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item"]
+            subprocess.run([*command, f"devices/host/{format_name}/dvc.yaml"], check=True)
+        passes.append(
+            {
+                path.name.removesuffix(".json"): record.read(path)
+                for format_name in STAGES
+                for path in sorted(Path("metrics/bench/host").glob(f"*.{format_name}.json"))
+            }
+        )
+    return {name: Pair(passes[0][name], passes[1][name]) for name in passes[0]}
 
 
 def rows(pairs: Mapping[str, Pair]) -> list[tuple[str, ...]]:
