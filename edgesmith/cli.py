@@ -25,6 +25,7 @@ from edgesmith import (
     cli_profile,
     cli_remote,
     cli_sensors,
+    cli_slim,
     cli_soak,
     cli_suite,
 )
@@ -162,6 +163,7 @@ app.command(epilog=cli_predict.EXAMPLE)(cli_predict.predict)
 app.command(epilog=cli_profile.EXAMPLE)(cli_profile.profile)
 app.command("ncnn-quantize", epilog=cli_ncnn.EXAMPLE)(cli_ncnn.ncnn_quantize)
 app.command(epilog=cli_sensors.EXAMPLE)(cli_sensors.sensors)
+app.command(epilog=cli_slim.EXAMPLE)(cli_slim.slim)
 app.command(epilog=cli_soak.EXAMPLE)(cli_soak.soak)
 
 
