@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from edgesmith.contract import Contract
+
+# Read when numpy is imported: its wheel starts a thread per core for products of matrices, which no
+# command computes. On two cores that took 0.1 of the 0.6 s of CPU until the first prediction.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 class _Commands(TyperGroup):
