@@ -129,9 +129,9 @@ def compare(
 
 @app.command(epilog="Example: edgesmith doctor")
 def doctor(as_json: JsonOption = False) -> None:
-    """Say what this machine can run and build.
+    """Say what this machine can run and build, and how it is set up.
 
-    And what to install for the rest.
+    And what to install for the rest, and which setting costs speed.
     """
     from edgesmith.device import doctor as checks
 
