@@ -126,21 +126,10 @@ def _starts(wheel: Path, folder: Path, artifacts: Path) -> list[str]:
             ]
         first = artifacts / VARIANTS[0] / format_name
         commands.append((f"inspect, {format_name}", ("-m", "edgesmith", "inspect", str(first))))
-        commands += [
-            (
-                f"predict, {format_name}, {variant}",
-                *[
-                    (
-                        "-m",
-                        "edgesmith",
-                        "predict",
-                        str(artifacts / variant / format_name),
-                        str(image),
-                    )
-                ],
-            )
-            for variant in VARIANTS
-        ]
+        for variant in VARIANTS:
+            artifact = str(artifacts / variant / format_name)
+            command = f"predict, {format_name}, {variant}"
+            commands.append((command, ("-m", "edgesmith", "predict", artifact, str(image))))
         for name, arguments in commands:
             measured = start.measure(python, name, *arguments)
             rows.append((f"`{name}`", f"{measured.cpu_s:.2f}", f"{PI * measured.cpu_s:.1f}"))
