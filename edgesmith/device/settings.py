@@ -24,7 +24,7 @@ from edgesmith.device.sensors.source import (
 )
 
 _GOVERNOR = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
-_PI5 = "Raspberry Pi 5"
+_PI5 = re.compile(r"Raspberry Pi 5\b")  # and not the 500
 # What the firmware of a Pi 5 agreed on with the supply, mA, as a big-endian word.
 _SUPPLY = "proc/device-tree/chosen/power/max_current"
 _FULL_SUPPLY_MA = 5000
@@ -217,4 +217,4 @@ def _hailo_versions(root: Path, ask: Ask) -> Setting | None:
 
 
 def _is_pi5(root: Path) -> bool:
-    return board.read(root / "proc/device-tree/model").startswith(_PI5)
+    return bool(_PI5.match(board.read(root / "proc/device-tree/model")))

@@ -14,6 +14,7 @@ CASES = [
     (variant, name, data, count)
     for variant, data, count in (
         ("mobilenetv2-baseline", "signs", 16),
+        ("mobilenetv2-fp16", "signs", 16),
         ("mobilenetv2-qat", "signs", 16),
         ("yolo26n-baseline", "scenes", 4),
         ("yolo26n-qat", "scenes", 4),

@@ -85,6 +85,11 @@ def test_pi_without_a_fan_is_told(pi: Path) -> None:
     assert not _found(pi)["fan"].remedy
 
 
+def test_board_of_another_name_is_not_asked_for_a_fan(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"proc/device-tree/model": "Raspberry Pi 500 Rev 1.0\0"})
+    assert "fan" not in _found(tmp_path)
+
+
 def test_link_below_the_chip_s_own_speed_is_mended_in_config_txt(tmp_path: Path) -> None:
     device = "sys/bus/pci/devices/0001:01:00.0"
     lay_out(tmp_path, boards.HAILO | {f"{device}/max_link_speed": "8.0 GT/s PCIe\n"})
