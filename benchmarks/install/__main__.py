@@ -59,13 +59,9 @@ def main() -> None:
 def _sizes(installed: list[Installed], wheel: Path, python: str) -> list[str]:
     totals = [
         (
-            *(
-                one.extra,
-                one.platform,
-                _mb(one.total),
-                _mb(one.without()),
-                _mb(one.without(SYSTEM)),
-            ),
+            *(one.extra, one.platform),
+            *(_mb(one.total), _mb(one.total - one.sizes[SYSTEM])),
+            *(_mb(one.without()), _mb(one.without(SYSTEM))),
             "yes" if one.without(SYSTEM) <= LIMIT_MB * 1e6 else "**no**",
         )
         for one in installed

@@ -1,11 +1,13 @@
 """The wheel on ARM binaries: docs/aarch64.md. Minutes; asked for by EDGESMITH_AARCH64=1."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from benchmarks.aarch64 import machine, trial
+from edgesmith.device import slim
 from edgesmith.errors import DataError
 from tests.imports import ROOT
 
@@ -74,3 +76,17 @@ def test_artifact_says_on_arm_what_it_says_on_x86(
     assert done.row.same_pixels == 1.0
     assert done.runs >= 20
     assert "aarch64" in done.arm
+
+
+@pytest.mark.parametrize("name", ["onnx", "tflite"])
+def test_libraries_still_run_after_slim(arm: machine.Machine, tmp_path: Path, name: str) -> None:
+    artifact = _built("artifacts") / "mobilenetv2-qat" / name
+    pictures = trial.images(_built("data") / "signs/test.tar", 1, tmp_path)
+    site = tmp_path / "site"
+    shutil.copytree(arm.python.parent / f"site-{machine.SUITE}", site)
+    removable = slim.find(site)
+    assert sum(one.bytes for one in removable) > 40e6
+    slim.remove(site, removable)
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from edgesmith.cli import app; app()"
+    words = ("predict", str(artifact), str(pictures[0]), "--json")
+    assert arm.run("-c", code, str(site), *words) == arm.run("-m", "edgesmith", *words)
