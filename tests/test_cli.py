@@ -78,6 +78,7 @@ def test_command_line_imports_nothing_heavy_before_a_command_runs() -> None:
         "overlay",
         "ncnn-quantize",
         "sensors",
+        "slim",
         "soak",
         "probe",
         "profile",

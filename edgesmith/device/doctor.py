@@ -1,4 +1,4 @@
-"""What this machine can run and build, and what to install for the rest."""
+"""What this machine can run and build, how it is set up, and what to install for the rest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib.util
 import shutil
 from importlib import metadata
 
-from edgesmith.device import fingerprint
+from edgesmith.device import fingerprint, settings
 from edgesmith.errors import RuntimeUnavailableError
 from edgesmith.runtimes.session import ENGINES
 
@@ -31,6 +31,7 @@ def examine() -> dict[str, str]:
     return {
         "machine": fingerprint.describe(fingerprint.fingerprint()),
         "fingerprint": fingerprint.fingerprint_id(fingerprint.fingerprint()),
+        **{f"setting {found.name}": found.words for found in settings.examine()},
         **{f"run {name}": _runs(name) for name in ENGINES},
         "build": _build(),
         **_accelerators(),
