@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 from edgesmith import (
     cli_bench,
     cli_devices,
+    cli_events,
     cli_lint,
     cli_ncnn,
     cli_predict,
@@ -29,6 +30,7 @@ from edgesmith import (
     cli_slim,
     cli_soak,
     cli_suite,
+    cli_sync,
 )
 from edgesmith.cli_options import ArtifactArgument, JsonOption, print_pairs
 from edgesmith.errors import EdgesmithError, RuntimeUnavailableError
@@ -170,6 +172,8 @@ app.command("ncnn-quantize", epilog=cli_ncnn.EXAMPLE)(cli_ncnn.ncnn_quantize)
 app.command(epilog=cli_sensors.EXAMPLE)(cli_sensors.sensors)
 app.command(epilog=cli_slim.EXAMPLE)(cli_slim.slim)
 app.command(epilog=cli_soak.EXAMPLE)(cli_soak.soak)
+app.command(epilog=cli_events.EXAMPLE)(cli_events.events)
+app.command(epilog=cli_sync.EXAMPLE)(cli_sync.sync)
 
 
 def _require_build_side(command: str, module: str) -> None:
