@@ -1,0 +1,205 @@
+"""Objects that keep their numbers: detected on some frames, carried on the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal
+
+from edgesmith.errors import RuntimeUnavailableError
+from edgesmith.preprocess import UInt8Array
+from edgesmith.serve.result import Seen
+from edgesmith.serve.track import flow
+from edgesmith.serve.track.flow import Box, Grey
+
+if TYPE_CHECKING:
+    from edgesmith.serve.track.associate import Association
+
+Carrier = Literal["flow", "velocity", "hold"]
+
+# Least score that begins a track; ByteTrack gives boxes below it to tracks that have none.
+_NEW_SCORE = 0.4
+_IOU = 0.2
+# How long an object that hides is remembered.
+_REMEMBER_S = 1.5
+# A carried box of which less is inside the frame has left it.
+_LEAST_INSIDE = 0.4
+# Carried frames in a row without enough points before an object counts as hidden.
+_MOST_BLIND = 3
+
+
+@dataclass
+class _Track:
+    """An object that was in the last frame."""
+
+    number: int
+    box: Box
+    score: float
+    votes: Counter[int] = field(default_factory=Counter)
+    # Pixels per frame of the two corners, for frames without enough points.
+    velocity: Box = (0.0, 0.0, 0.0, 0.0)
+    sure: float = 1.0
+    blind: int = 0
+
+    def seen(self) -> Seen:
+        return Seen(self.votes.most_common(1)[0][0], self.score, self.box, self.number)
+
+
+class Tracker:
+    """ByteTrack on frames that the detector ran on, optical flow between them.
+
+    On carried frames the boxes go to ByteTrack too, so that its Kalman filters know where each
+    object is when the next detections come. `carrier` other than `flow` is for comparison.
+
+    A classifier's answers have no boxes: `update` gives them back as they are and `carry` repeats
+    them.
+
+    Attributes:
+        doubt: 0 to 1, how little of the worst carried object was found again in the last frame; 1
+            also where one was lost since the detector ran. What `Pace` wants to know.
+    """
+
+    def __init__(
+        self, fps: float, per_label: bool = False, carrier: Carrier = "flow"
+    ) -> None:
+        """`fps` is that of the frames, detected and carried together.
+
+        With `per_label` an object is never taken for one of another label; without, it keeps its
+        number when the detector wavers, and has the label that it was given most often.
+        """
+        self.doubt = 0.0
+        self._per_label = per_label
+        self._carrier = carrier
+        self._frame_s = 1 / fps
+        self._frames = 0
+        self._tracks: list[_Track] = []
+        self._boxless: tuple[Seen, ...] = ()
+        self._grey: Grey | None = None
+        self._association: Association | None = None
+        # Votes of objects that hide now, by number.
+        self._hidden: dict[int, tuple[int, Counter[int]]] = {}
+
+    def update(self, objects: Sequence[Seen], image: UInt8Array) -> tuple[Seen, ...]:
+        """The objects that the detector found in this frame, with their numbers.
+
+        `image` is (H, W, 3) uint8. Boxes that begin no track and belong to none are left out.
+        """
+        self._boxless = tuple(found for found in objects if found.box is None)
+        boxed = [found for found in objects if found.box is not None]
+        self._frames += 1
+        self.doubt = 0.0
+        if not boxed and self._association is None:
+            return self._boxless
+        now = flow.grey(image)
+        before = {track.number: track for track in self._tracks}
+        predicted = {
+            track.number: moved
+            for track, moved in zip(self._tracks, self._moves(now), strict=True)
+        }
+        numbers = self._associate(boxed, [None] * len(boxed))
+        tracks = []
+        for found, number in zip(boxed, numbers, strict=True):
+            if number is None or found.box is None:
+                continue
+            old = before.get(number)
+            votes = old.votes if old else self._hidden.pop(number, (0, Counter[int]()))[1]
+            # Doubled where one weighs a single wild frame less than what was seen for long.
+            votes[found.label] += 1
+            velocity = _less(predicted[number][0], old.box) if old else (0.0, 0.0, 0.0, 0.0)
+            tracks.append(_Track(number, found.box, found.score, votes, velocity))
+        self._hide(before, {track.number for track in tracks})
+        self._tracks, self._grey = tracks, now
+        return (*(track.seen() for track in tracks), *self._boxless)
+
+    def carry(self, image: UInt8Array) -> tuple[Seen, ...]:
+        """The objects of the frame before, where they are in this one."""
+        self._frames += 1
+        if not self._tracks:
+            if self._association is not None:
+                self._grey = None
+                self._associate([], [])
+            return self._boxless
+        now = flow.grey(image)
+        kept = []
+        before = {track.number: track for track in self._tracks}
+        for track, (box, sure) in zip(self._tracks, self._moves(now), strict=True):
+            track.blind = 0 if sure else track.blind + 1
+            if sure:
+                track.velocity = _less(box, track.box)
+            track.box, track.sure = box, sure
+            if track.blind <= _MOST_BLIND and _inside(box, image) >= _LEAST_INSIDE:
+                kept.append(track)
+        worst = 1 - min((track.sure for track in kept), default=1.0)
+        self.doubt = 1.0 if len(kept) < len(self._tracks) else max(worst, float(self.doubt == 1))
+        self._associate([track.seen() for track in kept], [track.number for track in kept])
+        self._hide(before, {track.number for track in kept})
+        self._tracks, self._grey = kept, now
+        return (*(track.seen() for track in kept), *self._boxless)
+
+    def _moves(self, now: Grey) -> list[tuple[Box, float]]:
+        """Where each track's box is now, and how sure that is."""
+        if self._carrier == "hold":
+            return [(track.box, 1.0) for track in self._tracks]
+        if self._carrier == "velocity" or self._grey is None:
+            return [(_plus(track.box, track.velocity), 1.0) for track in self._tracks]
+        moved = flow.follow(self._grey, now, [track.box for track in self._tracks])
+        return [
+            (found.box, found.sure) if found.sure else (_plus(track.box, track.velocity), 0.0)
+            for track, found in zip(self._tracks, moved, strict=True)
+        ]
+
+    def _associate(
+        self, boxed: Sequence[Seen], known: Sequence[int | None]
+    ) -> list[int | None]:
+        if self._association is None:
+            self._association = _association(self._per_label)
+        boxes = [found.box for found in boxed if found.box is not None]
+        # A carried box is as good as a detection: with its old score it might begin no track.
+        scores = [
+            found.score if own is None else 1.0 for found, own in zip(boxed, known, strict=True)
+        ]
+        labels = [found.label for found in boxed]
+        seconds = self._frames * self._frame_s
+        return self._association.step(boxes, scores, labels, known, seconds)
+
+    def _hide(self, before: dict[int, _Track], kept: set[int]) -> None:
+        """Remember what was called what, as long as ByteTrack may find it again."""
+        for number, track in before.items():
+            if number not in kept:
+                self._hidden[number] = (self._frames, track.votes)
+        oldest = self._frames - _REMEMBER_S / self._frame_s - 1
+        self._hidden = {
+            number: entry for number, entry in self._hidden.items() if entry[0] >= oldest
+        }
+
+
+def _association(per_label: bool) -> Association:
+    try:
+        module = import_module("edgesmith.serve.track.associate")
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailableError(
+            f"tracking needs the Python package {error.name!r}, which is not installed here; "
+            "pip install edgesmith[serve]"
+        ) from error
+    association: Association = module.Association(_NEW_SCORE, _IOU, _REMEMBER_S, per_label)
+    return association
+
+
+def _inside(box: Box, image: UInt8Array) -> float:
+    """Share of a box that is inside the image."""
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = box
+    wide = min(x2, width) - max(x1, 0)
+    high = min(y2, height) - max(y1, 0)
+    area = (x2 - x1) * (y2 - y1)
+    return max(wide, 0) * max(high, 0) / area if area > 0 else 0.0
+
+
+def _less(one: Box, other: Box) -> Box:
+    return (one[0] - other[0], one[1] - other[1], one[2] - other[2], one[3] - other[3])
+
+
+def _plus(one: Box, other: Box) -> Box:
+    return (one[0] + other[0], one[1] + other[1], one[2] + other[2], one[3] + other[3])
