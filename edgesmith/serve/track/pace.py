@@ -83,7 +83,7 @@ class Pace:
             # Parts of frames add up: at 2.5 the detector runs after 2 and after 3 frames in turn.
             self._debt += 1
             return self._detected(self._debt - least) if self._debt >= least else False
-        self._need += max(news / _NEWS, doubt) 
+        self._need += news / _NEWS + doubt
         longest = max(self._n_max * self._factor, least)
         due = self._since >= longest or (self._need >= 1 and self._since >= least)
         return self._detected(0.0) if due else False

@@ -29,9 +29,13 @@ _SAME = 0.6
 _REMEMBER_S = 1.5
 # A carried box of which less is inside the frame has left it.
 _LEAST_INSIDE = 0.4
-# How long an object that the detector misses is carried on.
+# An object that the detector misses is carried on through so many detections, or for so long, where
+# that many of its points are found again.
+_COAST_MISSES = 1
 _COAST_S = 0.1
 _COAST_SURE = 0.5
+# Half: a doubtful object is looked at again in the second frame after.
+_DOUBT = 0.5
 # Carried frames in a row without enough points before an object counts as hidden.
 _MOST_BLIND = 3
 
@@ -48,11 +52,24 @@ class _Track:
     velocity: Box = (0.0, 0.0, 0.0, 0.0)
     sure: float = 1.0
     blind: int = 0
-    # Frame of its last detection.
+    # Frame of its last detection, and detections since that missed it.
     detected: int = 0
+    missed: int = 0
+    # Edges (left, top, right, bottom) that were at the frame's border when it was detected.
+    cut: tuple[bool, bool, bool, bool] = (False, False, False, False)
 
-    def seen(self) -> Seen:
-        return Seen(self.votes.most_common(1)[0][0], self.score, self.box, self.number)
+    @property
+    def label(self) -> int:
+        return self.votes.most_common(1)[0][0]
+
+    def seen(self, height: int, width: int) -> Seen:
+        x1, y1, x2, y2 = self.box
+        # What enters shows more of itself with each frame: its cut edge stays at the border.
+        left = 0.0 if self.cut[0] else min(max(x1, 0.0), width)
+        top = 0.0 if self.cut[1] else min(max(y1, 0.0), height)
+        right = width if self.cut[2] else min(max(x2, 0.0), width)
+        bottom = height if self.cut[3] else min(max(y2, 0.0), height)
+        return Seen(self.label, self.score, (left, top, float(right), float(bottom)), self.number)
 
 
 class Tracker:
@@ -65,8 +82,9 @@ class Tracker:
     them.
 
     Attributes:
-        doubt: 0 to 1, how little of the worst carried object was found again in the last frame; 1
-            also where one was lost since the detector ran. What `Pace` wants to know.
+        doubt: What `Pace` wants to know, 0 to 1: above 0 when the detector had better look again
+            soon, because it missed an object that is still there, found something too faint to
+            begin a track, or because an object was lost since.
     """
 
     def __init__(
@@ -116,12 +134,23 @@ class Tracker:
             votes[found.label] += 1
             velocity = _less(predicted[number][0], old.box) if old else (0.0, 0.0, 0.0, 0.0)
             tracks.append(
-                _Track(number, found.box, found.score, votes, velocity, detected=self._frames)
+                _Track(
+                    number,
+                    found.box,
+                    found.score,
+                    votes,
+                    velocity,
+                    detected=self._frames,
+                    cut=_cut(found.box, image),
+                )
             )
-        tracks += self._coasting(predicted, {track.number for track in tracks}, image)
+        coasting = self._coasting(predicted, {track.number for track in tracks}, image)
+        if coasting or len(tracks) < len(boxed):
+            self.doubt = _DOUBT
+        tracks += coasting
         self._hide(before, {track.number for track in tracks})
         self._tracks, self._grey = tracks, now
-        return (*(track.seen() for track in tracks), *self._boxless)
+        return self._shown(image)
 
     def carry(self, image: UInt8Array) -> tuple[Seen, ...]:
         """The objects of the frame before, where they are in this one."""
@@ -141,12 +170,19 @@ class Tracker:
             track.box, track.sure = box, sure
             if track.blind <= _MOST_BLIND and _inside(box, image) >= _LEAST_INSIDE:
                 kept.append(track)
-        worst = 1 - min((track.sure for track in kept), default=1.0)
-        self.doubt = 1.0 if len(kept) < len(self._tracks) else max(worst, float(self.doubt == 1))
-        self._associate([track.seen() for track in kept], [track.number for track in kept])
+        if len(kept) < len(self._tracks):
+            self.doubt = _DOUBT
+        self._associate(
+            [Seen(track.label, 1.0, track.box) for track in kept],
+            [track.number for track in kept],
+        )
         self._hide(before, {track.number for track in kept})
         self._tracks, self._grey = kept, now
-        return (*(track.seen() for track in kept), *self._boxless)
+        return self._shown(image)
+
+    def _shown(self, image: UInt8Array) -> tuple[Seen, ...]:
+        height, width = image.shape[:2]
+        return (*(track.seen(height, width) for track in self._tracks), *self._boxless)
 
     def _coasting(
         self, predicted: dict[int, tuple[Box, float]], found: set[int], image: UInt8Array
@@ -158,11 +194,11 @@ class Tracker:
             box, sure = predicted[track.number]
             if (
                 track.number not in found
-                and track.detected >= oldest
+                and (track.missed < _COAST_MISSES or track.detected >= oldest)
                 and sure >= _COAST_SURE
                 and _inside(box, image) >= _LEAST_INSIDE
             ):
-                coasting.append(replace(track, box=box, sure=sure))
+                coasting.append(replace(track, box=box, sure=sure, missed=track.missed + 1))
         return coasting
 
     def _moves(self, now: Grey) -> list[tuple[Box, float]]:
@@ -212,6 +248,14 @@ def _association(per_label: bool) -> Association:
         ) from error
     association: Association = module.Association(_NEW_SCORE, _IOU, _REMEMBER_S, per_label)
     return association
+
+
+def _cut(box: Box, image: UInt8Array) -> tuple[bool, bool, bool, bool]:
+    """Which edges of a box are at the image's border, within a fiftieth of the box."""
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = box
+    across, down = (x2 - x1) / 50 + 1, (y2 - y1) / 50 + 1
+    return (x1 < across, y1 < down, x2 > width - across, y2 > height - down)
 
 
 def _distinct(objects: Sequence[Seen], per_label: bool) -> list[Seen]:
