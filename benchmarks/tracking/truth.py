@@ -73,7 +73,12 @@ def quality(accumulators: Sequence[motmetrics.MOTAccumulator]) -> Quality:
     """Over all films together."""
     host = motmetrics.metrics.create()
     names = [
-        "idf1", "mota", "num_switches", "num_misses", "num_false_positives", "num_objects",
+        "idf1",
+        "mota",
+        "num_switches",
+        "num_misses",
+        "num_false_positives",
+        "num_objects",
     ]
     table = host.compute_many(
         list(accumulators),

@@ -102,15 +102,11 @@ def _actor(
     )
 
 
-def _ends(
-    rng: np.random.Generator, width: int, height: int, out: float
-) -> tuple[Point, Point]:
+def _ends(rng: np.random.Generator, width: int, height: int, out: float) -> tuple[Point, Point]:
     """Where a path begins and ends: on two different sides, `out` pixels outside."""
     sides = rng.permutation(4)[:2]
     ends = []
     for side in sides:
         x, y = rng.uniform((0.1, 0.1), (0.9, 0.9)) * (width, height)
-        ends.append(
-            ((-out, y), (width + out, y), (x, -out), (x, height + out))[int(side)]
-        )
+        ends.append(((-out, y), (width + out, y), (x, -out), (x, height + out))[int(side)])
     return np.array(ends[0]), np.array(ends[1])

@@ -40,7 +40,11 @@ class Script:
 
     def check(self) -> None:
         """DataError where no film can be made of it."""
-        for name, value in (("seconds", self.seconds), ("fps", self.fps), ("plates", self.together)):
+        for name, value in (
+            ("seconds", self.seconds),
+            ("fps", self.fps),
+            ("plates", self.together),
+        ):
             if not value > 0:
                 raise DataError(f"a film's {name} are {value:g}; they must be more than 0")
         if not 0 <= self.difficulty <= 1:
@@ -108,9 +112,7 @@ def shoot(script: Script) -> Iterator[Frame]:
         yield Frame(image, _truths(plates, front > 127))
 
 
-def _place(
-    actor: Actor, time_s: float, pan: tuple[float, float], conditions: Conditions
-) -> _Plate:
+def _place(actor: Actor, time_s: float, pan: tuple[float, float], conditions: Conditions) -> _Plate:
     x, y = actor.middle(time_s) - np.array(pan)
     size = actor.size(time_s)
     # Drawn anew with the same seed in every frame: a plate keeps its tilt.

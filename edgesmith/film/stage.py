@@ -45,9 +45,7 @@ class Stage:
         Shifted by parts of a pixel: a camera does not move in whole ones.
         """
         across, down = self.pan(time_s)
-        shift = np.array(
-            [(1, 0, -self.border - across), (0, 1, -self.border - down)], np.float32
-        )
+        shift = np.array([(1, 0, -self.border - across), (0, 1, -self.border - down)], np.float32)
         size = (width, height)
         ground = cv2.warpAffine(self.ground, shift, size, flags=cv2.INTER_LINEAR)
         front = cv2.warpAffine(
@@ -75,16 +73,14 @@ def build(seed: int, width: int, height: int, conditions: Conditions) -> Stage:
     )
 
 
-def _post(
-    rng: np.random.Generator, ground: UInt8Array, front: UInt8Array, width: int
-) -> None:
+def _post(rng: np.random.Generator, ground: UInt8Array, front: UInt8Array, width: int) -> None:
     """A pole or a trunk from top to bottom, leaning a little."""
     rows, columns = front.shape
     thick = float(rng.uniform(*_POST_WIDTH)) * width
     top, foot = rng.uniform(0.1, 0.9) * columns + rng.uniform(-0.05, 0.05, 2) * columns
-    corners = np.rint(
-        [(top, 0), (top + thick, 0), (foot + thick, rows), (foot, rows)]
-    ).astype(np.int32)
+    corners = np.rint([(top, 0), (top + thick, 0), (foot + thick, rows), (foot, rows)]).astype(
+        np.int32
+    )
     grey = int(rng.integers(40, 170))
     colour = tuple(int(value) for value in np.clip(grey + rng.normal(0, 20, 3), 0, 255))
     cv2.fillPoly(ground, [corners], colour)

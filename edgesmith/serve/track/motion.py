@@ -69,15 +69,20 @@ class Motion:
         if self._window is None or self._window.shape != now.shape:
             size = (now.shape[1], now.shape[0])
             self._window = np.asarray(cv2.createHanningWindow(size, cv2.CV_32F), np.float32)
-        (across, down), response = cv2.phaseCorrelate(before, now, self._window)
-        inside = np.ones(now.shape, np.bool_)
-        if response > _LEAST_RESPONSE and max(abs(across), abs(down)) < max(now.shape) / 8:
-            shift = np.array([(1, 0, across), (0, 1, down)], np.float32)
-            before = np.asarray(
-                cv2.warpAffine(before, shift, (now.shape[1], now.shape[0])), np.float32
-            )
-            # What came in at the border with the camera is not a difference but new.
-            rows, columns = round(abs(down) + 1), round(abs(across) + 1)
-            inside[:] = False
-            inside[rows : now.shape[0] - rows, columns : now.shape[1] - columns] = True
-        return (np.abs(now - before) > _CHANGE) & inside
+        # Copies: OpenCV 5.0 multiplies both images by the window in place.
+        (across, down), response = cv2.phaseCorrelate(before.copy(), now.copy(), self._window)
+        plain = np.abs(now - before)
+        if response < _LEAST_RESPONSE or max(abs(across), abs(down)) > max(now.shape) / 8:
+            return plain > _CHANGE
+        shift = np.array([(1, 0, across), (0, 1, down)], np.float32)
+        moved = cv2.warpAffine(before, shift, (now.shape[1], now.shape[0]))
+        # What came in at the border with the camera is not a difference but new.
+        rows, columns = int(abs(down) + 2), int(abs(across) + 2)
+        inner = (slice(rows, now.shape[0] - rows), slice(columns, now.shape[1] - columns))
+        difference = np.abs(now[inner] - moved[inner])
+        # A fence or a striped wall fits itself shifted as well: only what explains more counts.
+        if difference.mean() >= plain[inner].mean():
+            return plain > _CHANGE
+        changed = np.zeros(now.shape, np.bool_)
+        changed[inner] = difference > _CHANGE
+        return changed

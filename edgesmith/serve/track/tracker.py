@@ -87,9 +87,7 @@ class Tracker:
             begin a track, or because an object was lost since.
     """
 
-    def __init__(
-        self, fps: float, per_label: bool = False, carrier: Carrier = "flow"
-    ) -> None:
+    def __init__(self, fps: float, per_label: bool = False, carrier: Carrier = "flow") -> None:
         """`fps` is that of the frames, detected and carried together.
 
         With `per_label` an object is never taken for one of another label; without, it keeps its
@@ -121,8 +119,7 @@ class Tracker:
         now = flow.grey(image)
         before = {track.number: track for track in self._tracks}
         predicted = {
-            track.number: moved
-            for track, moved in zip(self._tracks, self._moves(now), strict=True)
+            track.number: moved for track, moved in zip(self._tracks, self._moves(now), strict=True)
         }
         numbers = self._associate(boxed, [None] * len(boxed))
         tracks = []
@@ -213,9 +210,7 @@ class Tracker:
             for track, found in zip(self._tracks, moved, strict=True)
         ]
 
-    def _associate(
-        self, boxed: Sequence[Seen], known: Sequence[int | None]
-    ) -> list[int | None]:
+    def _associate(self, boxed: Sequence[Seen], known: Sequence[int | None]) -> list[int | None]:
         if self._association is None:
             self._association = _association(self._per_label)
         boxes = [found.box for found in boxed if found.box is not None]
