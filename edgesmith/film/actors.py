@@ -45,7 +45,7 @@ class Actor:
         return float(first * (last / first) ** share)
 
     def middle(self, time_s: float) -> Point:
-        """x y in pixels of the picture of a camera at rest."""
+        """Where that is, x y in pixels of the picture of a camera at rest."""
         share = (time_s - self.begin_s) / self.seconds
         weights = np.array([(1 - share) ** 2, 2 * share * (1 - share), share**2])
         return np.asarray(weights @ self.path, np.float64)

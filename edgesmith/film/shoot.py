@@ -36,6 +36,7 @@ class Script:
 
     @property
     def frames(self) -> int:
+        """How many there are."""
         return round(self.seconds * self.fps)
 
     def check(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from edgesmith.errors import ParamsError
@@ -53,7 +54,7 @@ def ladder(
     rungs = [Rung(1.0)]
     rungs += [Rung(cost, size=size) for size, cost in sizes]
     rungs += [Rung(cost, artifact=artifact) for artifact, cost in artifacts]
-    for above, below in zip(rungs, rungs[1:], strict=False):
+    for above, below in pairwise(rungs):
         if not 0 < below.cost < above.cost:
             raise ParamsError(
                 f"governor: {below.artifact or below.size} costs {below.cost:g} of a full "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from edgefirst.tracker import ByteTrack
@@ -22,12 +23,13 @@ class Association:
     """
 
     def __init__(self, new_score: float, iou: float, remember_s: float, per_label: bool) -> None:
-        self._settings = {
-            "high_conf": new_score,
-            "iou": iou,
-            "update": _GAIN,
-            "lifespan_ns": round(remember_s * 1e9),
-        }
+        self._make = partial(
+            ByteTrack,
+            high_conf=new_score,
+            iou=iou,
+            update=_GAIN,
+            lifespan_ns=round(remember_s * 1e9),
+        )
         self._per_label = per_label
         self._trackers: dict[int, ByteTrack] = {}
         self._numbers: dict[str, int] = {}
@@ -68,7 +70,7 @@ class Association:
         seconds: float,
     ) -> list[str | None]:
         if group not in self._trackers:
-            self._trackers[group] = ByteTrack(**self._settings)
+            self._trackers[group] = self._make()
         found = self._trackers[group].update(
             np.array([boxes[place] for place in members], np.float32).reshape(-1, 4),
             np.array([scores[place] for place in members], np.float32),

@@ -25,11 +25,9 @@ _ASTRAY = 1.0
 # Growth from one frame to the next that is believed.
 _GROWTH = 1.1
 # Windows of 15 pixels on four levels take three times as long and carry no better.
-_WINDOW = {
-    "winSize": (11, 11),
-    "maxLevel": 2,
-    "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03),
-}
+_WINDOW = (11, 11)
+_LEVELS = 2
+_ENOUGH = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
 
 
 class Grey(NamedTuple):
@@ -77,15 +75,13 @@ def follow(before: Grey, after: Grey, boxes: Sequence[Box]) -> list[Moved]:
     corners = np.array(boxes, np.float32).reshape(-1, 2, 2) / np.float32(before.scale)
     starts = corners[:, :1] + _GRID * (corners[:, 1:] - corners[:, :1])
     flat = np.ascontiguousarray(starts.reshape(-1, 1, 2))
-    found, there, _ = cv2.calcOpticalFlowPyrLK(before.pixels, after.pixels, flat, None, **_WINDOW)
-    back, again, _ = cv2.calcOpticalFlowPyrLK(after.pixels, before.pixels, found, None, **_WINDOW)
-    ends = found.reshape(starts.shape)
+    found, there = _trace(before.pixels, after.pixels, flat)
+    back, again = _trace(after.pixels, before.pixels, found)
     height, width = after.pixels.shape
-    good = (there.ravel() == 1) & (again.ravel() == 1)
-    good &= np.square(back - flat).sum(axis=(1, 2)) < _ASTRAY**2
-    good &= ((found >= 0) & (found < (width, height))).all(axis=(1, 2))
-    good = good.reshape(starts.shape[:2])
-    moved = _moved(corners, starts, np.asarray(ends, np.float32), good) * before.scale
+    close = np.square(back - flat).sum(axis=(1, 2)) < _ASTRAY**2
+    inside = np.all((found >= 0) & (found < (width, height)), axis=(1, 2))
+    good = np.asarray(there & again & close & inside).reshape(starts.shape[:2])
+    moved = _moved(corners, starts, found.reshape(starts.shape), good) * before.scale
     shares = good.mean(axis=1)
     return [
         Moved(box, 0.0)
@@ -93,6 +89,16 @@ def follow(before: Grey, after: Grey, boxes: Sequence[Box]) -> list[Moved]:
         else Moved((float(new[0]), float(new[1]), float(new[2]), float(new[3])), float(share))
         for box, new, share in zip(boxes, moved, shares, strict=True)
     ]
+
+
+def _trace(
+    before: UInt8Array, after: UInt8Array, points: Float32Array
+) -> tuple[Float32Array, npt.NDArray[np.bool_]]:
+    """(points, 1, 2) where each point went, and (points,) whether it was found (Lucas-Kanade)."""
+    found, there, _ = cv2.calcOpticalFlowPyrLK(
+        before, after, points, points.copy(), winSize=_WINDOW, maxLevel=_LEVELS, criteria=_ENOUGH
+    )
+    return np.asarray(found, np.float32), np.asarray(there, np.uint8).ravel() == 1
 
 
 def _moved(
@@ -106,7 +112,7 @@ def _moved(
     now = np.linalg.norm(ends[:, :half] - ends[:, : -half - 1 : -1], axis=2)
     pairs = good[:, :half] & good[:, : -half - 1 : -1]
     growth = _median((now / np.maximum(was, 1e-6))[..., None], pairs)[:, None]
-    growth = np.where(pairs.any(axis=1)[:, None, None], growth, 1.0)
+    growth = np.where(np.any(pairs, axis=1)[:, None, None], growth, 1.0)
     growth = np.clip(growth, 1 / _GROWTH, _GROWTH)
     # Growth is about the middle of the points that were followed, which may be off the box's.
     middle = _median(starts, good)[:, None]

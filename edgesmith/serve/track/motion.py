@@ -69,20 +69,31 @@ class Motion:
         if self._window is None or self._window.shape != now.shape:
             size = (now.shape[1], now.shape[0])
             self._window = np.asarray(cv2.createHanningWindow(size, cv2.CV_32F), np.float32)
-        # Copies: OpenCV 5.0 multiplies both images by the window in place.
-        (across, down), response = cv2.phaseCorrelate(before.copy(), now.copy(), self._window)
         plain = np.abs(now - before)
-        if response < _LEAST_RESPONSE or max(abs(across), abs(down)) > max(now.shape) / 8:
-            return plain > _CHANGE
-        shift = np.array([(1, 0, across), (0, 1, down)], np.float32)
-        moved = cv2.warpAffine(before, shift, (now.shape[1], now.shape[0]))
+        across = down = 0.0
+        moved = before
+        # Twice: of soft pictures the first round finds three quarters of the way.
+        for _ in range(2):
+            # Copies: OpenCV 5.0 multiplies both images by the window in place.
+            (x, y), response = cv2.phaseCorrelate(moved.copy(), now.copy(), self._window)
+            across, down = across + x, down + y
+            if response < _LEAST_RESPONSE or max(abs(across), abs(down)) > max(now.shape) / 8:
+                return _changes(plain)
+            shift = np.array([(1, 0, across), (0, 1, down)], np.float32)
+            moved = np.asarray(
+                cv2.warpAffine(before, shift, (now.shape[1], now.shape[0])), np.float32
+            )
         # What came in at the border with the camera is not a difference but new.
         rows, columns = int(abs(down) + 2), int(abs(across) + 2)
         inner = (slice(rows, now.shape[0] - rows), slice(columns, now.shape[1] - columns))
         difference = np.abs(now[inner] - moved[inner])
         # A fence or a striped wall fits itself shifted as well: only what explains more counts.
         if difference.mean() >= plain[inner].mean():
-            return plain > _CHANGE
+            return _changes(plain)
         changed = np.zeros(now.shape, np.bool_)
-        changed[inner] = difference > _CHANGE
+        changed[inner] = _changes(difference)
         return changed
+
+
+def _changes(difference: Float32Array) -> Mask:
+    return np.asarray(difference > _CHANGE, np.bool_)

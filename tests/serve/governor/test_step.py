@@ -100,7 +100,7 @@ def test_words_name_temperature_and_step() -> None:
 
 
 def test_rung_that_costs_as_much_as_the_one_above_is_refused() -> None:
-    with pytest.raises(ParamsError, match="small/ncnn costs 0.7"):
+    with pytest.raises(ParamsError, match=r"small/ncnn costs 0\.7"):
         ladder([((128, 128), 0.6)], [("small/ncnn", 0.7)])
     with pytest.raises(ParamsError, match="no rung"):
         Governor([])

@@ -187,6 +187,6 @@ def test_months_of_objects_leave_nothing_behind() -> None:
     for k in range(400):
         x = float(k * 67 % 250)
         tracker.update([seen((x, 20.0, x + 40, 60.0))] if k % 80 == 0 else [], picture())
-    association = tracker._association  # noqa: SLF001
+    association = tracker._association
     assert association is not None
-    assert len(association._numbers) <= 1 and len(tracker._hidden) <= 1  # noqa: SLF001
+    assert len(association._numbers) <= 1 and len(tracker._hidden) <= 1
