@@ -11,9 +11,9 @@ from edgesmith.preprocess import UInt8Array
 from edgesmith.serve.result import Seen
 from edgesmith.serve.track.motion import Motion
 
-# Share of the picture without a known object that has to change for the detector to be run at
-# once: an object of a sixth of the picture's side that came in.
-_NEWS = 0.02
+# Share of the picture without a known object that has to change, over all frames since the last
+# detection, for the next: an object of a fifth of the picture's side that came in.
+_NEWS = 0.04
 # Weight of the newest cost: about the last ten detections count.
 _SMOOTH = 0.2
 

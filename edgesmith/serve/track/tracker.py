@@ -31,13 +31,16 @@ _REMEMBER_S = 1.5
 _LEAST_INSIDE = 0.4
 # An object that the detector misses is carried on through so many detections, or for so long, where
 # that many of its points are found again.
-_COAST_MISSES = 1
+_COAST_MISSES = 2
 _COAST_S = 0.1
-_COAST_SURE = 0.5
-# Half: a doubtful object is looked at again in the second frame after.
-_DOUBT = 0.5
+_COAST_SURE = 0.75
+# A third: a doubtful object is looked at again in the third frame after.
+_DOUBT = 0.34
 # Carried frames in a row without enough points before an object counts as hidden.
 _MOST_BLIND = 3
+
+
+_STILL: Box = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass
@@ -49,10 +52,11 @@ class _Track:
     score: float
     votes: Counter[int] = field(default_factory=Counter)
     # Pixels per frame of the two corners, for frames without enough points.
-    velocity: Box = (0.0, 0.0, 0.0, 0.0)
+    velocity: Box = _STILL
     sure: float = 1.0
     blind: int = 0
-    # Frame of its last detection, and detections since that missed it.
+    # Its last detection, the frame of that, and detections since that missed it.
+    found: Box = _STILL
     detected: int = 0
     missed: int = 0
     # Edges (left, top, right, bottom) that were at the frame's border when it was detected.
@@ -129,7 +133,7 @@ class Tracker:
             old = before.get(number)
             votes = old.votes if old else self._hidden.pop(number, (0, Counter[int]()))[1]
             votes[found.label] += 1
-            velocity = _less(predicted[number][0], old.box) if old else (0.0, 0.0, 0.0, 0.0)
+            velocity = self._velocity(old, found.box, predicted.get(number)) if old else _STILL
             tracks.append(
                 _Track(
                     number,
@@ -137,6 +141,7 @@ class Tracker:
                     found.score,
                     votes,
                     velocity,
+                    found=found.box,
                     detected=self._frames,
                     cut=_cut(found.box, image),
                 )
@@ -180,6 +185,14 @@ class Tracker:
     def _shown(self, image: UInt8Array) -> tuple[Seen, ...]:
         height, width = image.shape[:2]
         return (*(track.seen(height, width) for track in self._tracks), *self._boxless)
+
+    def _velocity(self, old: _Track, box: Box, moved: tuple[Box, float] | None) -> Box:
+        """Of the picture in the last frame; where flow is not used, between two detections."""
+        if self._carrier == "flow" and moved is not None:
+            return _less(moved[0], old.box)
+        frames = self._frames - old.detected
+        x1, y1, x2, y2 = _less(box, old.found)
+        return (x1 / frames, y1 / frames, x2 / frames, y2 / frames)
 
     def _coasting(
         self, predicted: dict[int, tuple[Box, float]], found: set[int], image: UInt8Array

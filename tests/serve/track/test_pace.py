@@ -40,8 +40,8 @@ def test_adaptive_pace_waits_as_long_as_it_may_when_nothing_moves() -> None:
 def test_adaptive_pace_looks_when_something_comes_in() -> None:
     pace = Pace("adaptive", n_max=30)
     assert frames(pace, 5) == [0]
-    looked = [k for k in range(10) if pace.detect_next(with_object(10 * k - 60), ())]
-    assert looked and looked[0] <= 4
+    looked = [k for k in range(12) if pace.detect_next(with_object(10 * k - 60), ())]
+    assert looked and looked[0] <= 8
 
 
 def test_adaptive_pace_is_calm_about_what_is_tracked() -> None:

@@ -146,13 +146,14 @@ def test_per_label_another_label_is_another_object() -> None:
     assert {one.track for one in found if one.label == 5} == {2}
 
 
-def test_missed_object_coasts_through_one_detection() -> None:
+def test_missed_object_coasts_through_two_detections() -> None:
     tracker = Tracker(3)  # a tenth of a second is less than a frame: misses alone count
     tracker.update([seen(right(0))], picture(right(0)))
-    once = tracker.update([], picture(right(1)))
-    assert [one.track for one in once] == [1] and near(once[0].box, right(1), 3.0)
-    assert tracker.doubt > 0
-    assert tracker.update([], picture(right(2))) == ()
+    for k in (1, 2):
+        found = tracker.update([], picture(right(k)))
+        assert [one.track for one in found] == [1] and near(found[0].box, right(k), 3.0)
+        assert tracker.doubt > 0
+    assert tracker.update([], picture(right(3))) == ()
 
 
 def test_same_frames_give_the_same_numbers() -> None:
