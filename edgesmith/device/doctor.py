@@ -93,7 +93,7 @@ def _runs(format_name: str) -> str:
     try:
         providers = engine.available_providers()
     except RuntimeUnavailableError as error:
-        return f"no: {engine.ENGINE} is installed, but {error}"
+        return f"no: {error}"
     return f"yes: {engine.ENGINE}; providers {', '.join(providers)}"
 
 

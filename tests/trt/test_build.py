@@ -187,5 +187,9 @@ def test_machine_without_gpu_says_so(board: Board, source: Path) -> None:
 
 
 def test_session_without_cuda_among_its_providers_is_refused(board: Board, source: Path) -> None:
-    with pytest.raises(RuntimeUnavailableError, match="add cuda"):
+    with pytest.raises(RuntimeUnavailableError, match="leave the provider out, or name cuda"):
         runtimes.load(_build(board, source), providers=("cpu",))
+
+
+def test_session_without_a_provider_is_on_the_gpu(board: Board, source: Path) -> None:
+    assert runtimes.load(_build(board, source)).providers == ("cuda",)
