@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from edgesmith import (
     cli_bench,
     cli_devices,
+    cli_hailo,
     cli_lint,
     cli_ncnn,
     cli_predict,
@@ -157,6 +158,7 @@ app.command(epilog=cli_remote.EXAMPLE)(cli_remote.probe)
 app.command(cls=cli_suite.Command, epilog=f"{cli_bench.EXAMPLE}; {cli_suite.EXAMPLE[9:]}")(
     cli_bench.bench
 )
+app.add_typer(cli_hailo.app, name="hailo")
 app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)
 app.command(epilog=cli_predict.EXAMPLE)(cli_predict.predict)
 app.command(epilog=cli_profile.EXAMPLE)(cli_profile.profile)

@@ -41,7 +41,8 @@ OUTPUTS = [
 ]
 
 
-def _hef(path: Path, *layers: bytes) -> Path:
+def hef_of(path: Path, *layers: bytes) -> Path:
+    """A HEF of one context that takes IN and gives the layers."""
     edges = files.data(2, files.edge(IN, out=False)) + b"".join(
         files.data(2, files.edge(layer, out=True)) for layer in layers
     )
@@ -54,7 +55,7 @@ def _artifact(folder: Path) -> Path:
     """A classifier whose network gives the mean of each colour, in eighths, less 12.5."""
     make_artifact(folder, format_name="hef")
     (folder / "model.onnx").unlink()
-    _hef(folder / "model.hef", LOGITS)
+    hef_of(folder / "model.hef", LOGITS)
     contract = contracts.read(folder)
     taken = contract.input.model_copy(
         update={
@@ -123,7 +124,7 @@ def test_calls_are_those_of_infer_model_in_their_order(
 
 def test_several_outputs_are_read_each_by_its_own_scales(board: Vendor, tmp_path: Path) -> None:
     board.change(outputs=OUTPUTS)
-    network = Network(_hef(tmp_path / "two.hef", LOGITS, MAP))
+    network = Network(hef_of(tmp_path / "two.hef", LOGITS, MAP))
     network.frame[:] = 200
     network.run()
     fc, conv = network.results
@@ -134,7 +135,7 @@ def test_several_outputs_are_read_each_by_its_own_scales(board: Vendor, tmp_path
 def test_latency_and_throughput_are_measured_where_the_chip_is(
     board: Vendor, tmp_path: Path
 ) -> None:
-    network = Network(_hef(tmp_path / "one.hef", LOGITS))
+    network = Network(hef_of(tmp_path / "one.hef", LOGITS))
     samples = network.latency_ms(0.01, min_runs=5)
     assert len(samples) >= 5 and min(samples) > 0
     assert network.throughput_fps(0.05) > 0
