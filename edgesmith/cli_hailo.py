@@ -7,7 +7,7 @@ from __future__ import annotations
 import enum
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -93,6 +93,6 @@ def _by_tool(hef: Path, seconds: int, by: By | None) -> list[dict[str, Any]]:
 
     read(hef)  # names the fault of a damaged file; the tool gives a status
     library = preflight.library_version()
-    chosen = None if by is None or by is By.api else by.value
+    chosen = None if by is None else cast(hailortcli.By, by.value)
     rows = hailortcli.measure(hef, library, seconds, chosen)
     return [{"by": f"hailortcli {library}", **row.model_dump(exclude_none=True)} for row in rows]
