@@ -47,13 +47,15 @@ CARRIED = {
     "edgesmith/remote/probe.py": "measuring a device: one of the folder that only probing reads",
 }
 # Where the other dvc.yaml files lie that are looked at here.
-FOLDERS = ("pipelines/*", "devices/**", "toolchains/hailo")
-# Stages of the other toolchains, which tests/stages/test_accelerators.py looks at.
-VENDORS = {"build_engine", "compile_edgetpu", "probe_edgetpu", "probe_tensorrt"}
+FOLDERS = ("pipelines/*", "devices/**", "toolchains/hailo", "toolchains/edgetpu")
+# Stages of TensorRT, whose libraries are not here; tests/stages/test_accelerators.py looks at them.
+VENDORS = {"build_engine", "probe_tensorrt"}
 # Formats of accelerators, which the table of the host's runtimes does not have.
 ACCELERATED = set(ACCELERATORS)
 # Vendors' libraries, which no registry has: the fingerprint holds driver, firmware and TensorRT.
 VENDORS_OWN = {"cuda", "hailo_platform", "tensorrt"}
+# The format that a toolchain's stage runs.
+RUN = {"stages.prepare_edgetpu": "tflite"}
 # What a template names for one task because another reads its own; templates have no conditions.
 TEMPLATED = {
     "edgesmith/decode/classify.py": "training of detectors decodes boxes",
@@ -103,11 +105,13 @@ def _stage(
     own = [entry for entry in body.get("params", []) if isinstance(entry, str)]
     files = [entry for entry in body.get("params", []) if isinstance(entry, dict)]
     groups = [group for entry in files for group in entry.get(str(tools.PATH), [])]
+    module = re.fullmatch(r"python -m (\S+).*", _resolve(body["cmd"], key, item))[1]
+    folder = RUN.get(module, "") if path.parts[-3] == "toolchains" else path.parent.name
     return Stage(
         name=f"{name}@{key}" if key else name,
-        module=re.fullmatch(r"python -m (\S+).*", _resolve(body["cmd"], key, item))[1],
+        module=module,
         task=task,
-        engines=_engines_of((item or {}).get("format") or path.parent.name),
+        engines=_engines_of((item or {}).get("format") or folder),
         deps=frozenset(dep.rstrip("/") for dep in deps),
         params=frozenset(_resolve(entry, key, item) for entry in own),
         tools=frozenset(_resolve(group, key, item) for group in groups),
@@ -137,6 +141,7 @@ def _stages() -> list[Stage]:
         "pipelines/*/dvc.yaml",
         "devices/**/dvc.yaml",
         "toolchains/hailo/dvc.yaml",
+        "toolchains/edgetpu/dvc.yaml",
     )
     files = [path for pattern in listed for path in sorted(ROOT.glob(pattern))]
     groups = [(path, yaml.safe_load(path.read_text())["stages"]) for path in files]
