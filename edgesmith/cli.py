@@ -21,6 +21,7 @@ from edgesmith import (
     cli_bench,
     cli_devices,
     cli_events,
+    cli_hailo,
     cli_lint,
     cli_ncnn,
     cli_predict,
@@ -165,6 +166,7 @@ app.command(epilog=cli_remote.EXAMPLE)(cli_remote.probe)
 app.command(cls=cli_suite.Command, epilog=f"{cli_bench.EXAMPLE}; {cli_suite.EXAMPLE[9:]}")(
     cli_bench.bench
 )
+app.add_typer(cli_hailo.app, name="hailo")
 app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)
 app.command(epilog=cli_predict.EXAMPLE)(cli_predict.predict)
 app.command(epilog=cli_profile.EXAMPLE)(cli_profile.profile)

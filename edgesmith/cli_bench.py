@@ -45,7 +45,7 @@ def bench(
         Path | None, typer.Option(help="Encoded image for the end-to-end figure (a 640×480 JPEG).")
     ] = None,
     threads: ThreadsOption = 1,
-    provider: ProviderOption = ["cpu"],  # noqa: B006 (typer copies it)
+    provider: ProviderOption = [],  # noqa: B006 (typer copies it)
     rounds: Annotated[int, typer.Option(min=1, help="Turns of artifact and baseline.")] = 5,
     device: cli_remote.DeviceOption = None,
     remote_python: cli_remote.PythonOption = None,

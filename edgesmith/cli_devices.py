@@ -88,13 +88,16 @@ def _write_cells(entry: Entry, folder: Path) -> None:
     from edgesmith.params import load_params
     from edgesmith.report.device_cells import cells_of
 
-    found, left_out = cells_of(entry, load_params(folder / "params.yaml"), folder / "artifacts")
+    found = cells_of(entry, load_params(folder / "params.yaml"), folder)
     path = folder / "devices" / entry.name / "cells.yaml"
-    body = yaml.safe_dump({"cells": found}, sort_keys=False, default_flow_style=None, width=200)
+    groups = {"cells": found.cells, "accelerated": found.accelerated}
+    body = yaml.safe_dump(groups, sort_keys=False, default_flow_style=None, width=200)
     files.write_text(path, f"# What is measured on {entry.name}: one line per artifact.\n{body}")
-    typer.echo(f"{path}: {len(found)} cells; take out what you do not need, then")
+    typer.echo(
+        f"{path}: {sum(map(len, groups.values()))} cells; take out what you do not need, then"
+    )
     typer.echo(f"dvc repro {path.with_name('dvc.yaml')}")
-    for line in left_out:
+    for line in found.left_out:
         typer.echo(f"left out: {line}", err=True)
 
 

@@ -12,7 +12,12 @@ ArtifactArgument = Annotated[
 ]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads that the network runs on.")]
 ProviderOption = Annotated[
-    list[str], typer.Option("--provider", help="cpu, cuda, openvino …; best first, repeatable.")
+    list[str],
+    typer.Option(
+        "--provider",
+        help="cpu, cuda, openvino …; best first, repeatable. Not given: what the format is for, "
+        "the CPU or an accelerator.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 

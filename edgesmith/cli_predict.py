@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgesmith.cli_options import ProviderOption
 from edgesmith.errors import ContractError, DataError
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ def predict(
         typer.Option(min=0, max=1, help="Least score of an object, in place of the contract's."),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that the network runs on.")] = 1,
-    provider: Annotated[
-        list[str], typer.Option(help="cpu, cuda, openvino …; best first, repeatable.")
-    ] = ["cpu"],  # noqa: B006 (typer copies it)
+    provider: ProviderOption = [],  # noqa: B006 (typer copies it)
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
 ) -> None:
     """Name what is in each image.

@@ -33,7 +33,7 @@ def soak(
     ] = None,
     minutes: Annotated[float, typer.Option(min=0.01, help="How long to run.")] = 10.0,
     threads: ThreadsOption = 1,
-    provider: ProviderOption = ["cpu"],  # noqa: B006 (typer copies it)
+    provider: ProviderOption = [],  # noqa: B006 (typer copies it)
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds of one row.")] = 2.0,
     out: Annotated[
         Path | None, typer.Option(help="New folder (default: soak/<variant>.<format>-<time>).")

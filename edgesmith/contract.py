@@ -70,7 +70,10 @@ class File(_Part):
 
 
 class Parity(_Part):
-    """The artifact, run by its own runtime, against the graph that it was exported from."""
+    """The artifact, run by its own runtime, against the graph that it was exported from.
+
+    `metric_drop` is None where no labelled images were at hand.
+    """
 
     against: str
     images: int
@@ -78,7 +81,7 @@ class Parity(_Part):
     sqnr_db: float | None
     cosine: float
     agreement: float
-    metric_drop: float
+    metric_drop: float | None
     tolerance: dict[str, float]
 
 

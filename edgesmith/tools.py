@@ -49,6 +49,8 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "benchmark-runtimes": (*_NETWORKS, "torchao"),
     "prepare-hailo": (*_NETWORKS, "onnx", "onnxslim", "onnxruntime"),
     "compile-hailo": (*_NETWORKS, "xxhash"),
+    "prepare-edgetpu": (*_NETWORKS, "ai-edge-litert"),
+    "compile-edgetpu": (*_READ_IMAGES, "ai-edge-litert"),
     "sensitivity": (*_NETWORKS, "torchao", "matplotlib"),
     "compare": ("matplotlib", "numpy"),
 }

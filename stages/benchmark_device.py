@@ -11,17 +11,20 @@ from edgesmith.device import fingerprint
 from edgesmith.params import load_params
 from edgesmith.remote.measure import measure_pair
 from edgesmith.remote.target import of_device
+from edgesmith.runtimes.session import ACCELERATORS
 from stages._run import main
 
 
-def run(name: str, variant: str, format_name: str) -> None:
+def run(name: str, variant: str, format_name: str, baseline_variant: str = "") -> None:
     params = load_params()
     path = Path("devices") / name / "device.json"
     artifact = Path("artifacts") / variant / format_name
-    baseline = Path("artifacts") / params.variants[variant].baseline / format_name
+    other = baseline_variant or params.variants[variant].baseline
+    baseline = Path("artifacts") / other / format_name
     settings = measure.Settings(
         threads=params.runtime.threads,
-        providers=tuple(params.runtime.providers),
+        # Those of params.yaml are of the CPU's formats; an accelerator's has one, which it knows.
+        providers=() if format_name in ACCELERATORS else tuple(params.runtime.providers),
         **params.bench.model_dump(),
     )
     target = of_device(name)

@@ -1,6 +1,6 @@
-"""Compile the full-integer TFLite of a variant for the Edge TPU, where Google's compiler is.
+"""Compile what was prepared of a variant for the Edge TPU, where Google's compiler is.
 
-artifacts/<variant>/tflite -> artifacts/<variant>/edgetpu, metrics/edgetpu/<variant>.json
+artifacts/<variant>/edgetpu-input -> artifacts/<variant>/edgetpu, metrics/edgetpu/<variant>.json
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from stages._run import main
 
 
 def run(variant: str) -> None:
-    source, artifact = (Path("artifacts") / variant / name for name in ("tflite", "edgetpu"))
+    source, artifact = (Path("artifacts") / variant / name for name in ("edgetpu-input", "edgetpu"))
     compiler.find()
     expected = mapping.map_artifact(source)
     refused = [str(finding) for finding in expected.findings if finding.severity == "refused"]
@@ -26,7 +26,7 @@ def run(variant: str) -> None:
         for log in folder.glob("*.log"):
             log.unlink()
         # No Edge TPU has run it yet: the parity is that of the .tflite file, and says so.
-        against = f"{contract.parity.against}, as artifacts/{variant}/tflite on the CPU"
+        against = f"{contract.parity.against}, as {source} on the CPU"
         changed = {
             "format": "edgetpu",
             "target": "edgetpu",

@@ -163,6 +163,9 @@ def test_doctor_says_what_is_needed_for_accelerators(monkeypatch: pytest.MonkeyP
     assert found["build engine"].startswith("no") and "10.3 or newer" in found["build engine"]
     assert found["build edgetpu"].startswith("no: edgetpu_compiler is not on the PATH")
     assert found["run edgetpu"].startswith("no") and "libedgetpu1-std" in found["run edgetpu"]
+    assert found["run hef"].startswith("no: HailoRT") and "hailo-all" in found["run hef"]
+    assert found["build hef"].startswith("no") and "5.x for 10H" in found["build hef"]
+    assert "hailortcli is not installed" in found["measure hef (hailortcli)"]
 
 
 def test_overlay_changes_params_or_says_why_not(tmp_path: Path) -> None:

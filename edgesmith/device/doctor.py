@@ -9,6 +9,9 @@ from importlib import metadata
 
 from edgesmith.device import fingerprint, settings
 from edgesmith.errors import RuntimeUnavailableError
+from edgesmith.hef import preflight
+from edgesmith.hef.archs import HAILORT_MAJOR
+from edgesmith.hef.errors import HailoError
 from edgesmith.runtimes.session import ENGINES
 
 # Importable name and distribution of what the build side cannot do without.
@@ -53,6 +56,14 @@ def _accelerators() -> dict[str, str]:
             "trtexec", "apt-get install libnvinfer-bin on the Jetson", "/usr/src/tensorrt/bin"
         ),
         "lint tflite": _package("ai_edge_litert", "ai-edge-litert", linter),
+        "prepare hef": _package("onnxslim", "onnxslim", linter),
+        "build hef": _package(
+            "hailo_sdk_client",
+            "hailo-dataflow-compiler",
+            "3.x for Hailo-8 and 8L, 5.x for 10H and 15, of Hailo's developer zone; may be another "
+            "Python, a Docker image or another machine (toolchains/hailo/params.yaml)",
+        ),
+        "measure hef (hailortcli)": _hailortcli(),
         "build edgetpu": _command(
             "edgetpu_compiler",
             "16.0 is the last, for x86-64 Debian and Ubuntu: coral.ai/docs/edgetpu/compiler",
@@ -77,6 +88,17 @@ def _engine() -> str:
     )
 
 
+def _hailortcli() -> str:
+    """Its version, and which HEFs belong to it."""
+    try:
+        version = preflight.library_version()
+    except HailoError as error:
+        return f"no: {error}; 4.x takes HEFs of Dataflow Compiler 3.x, 5.x of 5.x"
+    compiler = next((k for k, v in HAILORT_MAJOR.items() if version.startswith(f"{v}.")), None)
+    takes = f"; takes HEFs of Dataflow Compiler {compiler}.x" if compiler else ""
+    return f"yes: hailortcli {version}{takes}"
+
+
 def _command(name: str, remedy: str, elsewhere: str = "") -> str:
     found = shutil.which(name) or shutil.which(name, path=elsewhere or None)
     return f"yes: {found}" if found else f"no: {name} is not on the PATH; {remedy}"
@@ -94,7 +116,7 @@ def _runs(format_name: str) -> str:
     try:
         providers = engine.available_providers()
     except RuntimeUnavailableError as error:
-        return f"no: {engine.ENGINE} is installed, but {error}"
+        return f"no: {error}"
     return f"yes: {engine.ENGINE}; providers {', '.join(providers)}"
 
 

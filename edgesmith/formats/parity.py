@@ -57,6 +57,7 @@ def check(
     `rank_layers` is only called on failure: it runs both networks again, layer by layer.
     """
     noise = parity.sqnr_db if parity.sqnr_db is not None else float("inf")
+    drop = parity.metric_drop if parity.metric_drop is not None else 0.0
     faults = [
         text
         for broken, text in (
@@ -73,8 +74,8 @@ def check(
                 f"agreement is {parity.agreement:.4f}, below {tolerance.min_agreement:g}",
             ),
             (
-                not parity.metric_drop <= tolerance.max_metric_drop,
-                f"metric_drop is {parity.metric_drop:.4f}, above {tolerance.max_metric_drop:g}",
+                not drop <= tolerance.max_metric_drop,
+                f"metric_drop is {drop:.4f}, above {tolerance.max_metric_drop:g}",
             ),
         )
         if broken

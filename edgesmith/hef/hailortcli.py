@@ -7,6 +7,7 @@ import io
 import json
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -29,18 +30,31 @@ class Measured(BaseModel):
     max_power_w: float | None = None
 
 
-def measure(hef: Path, library: str, seconds: int = 15) -> list[Measured]:
-    """Streaming throughput and latency, by `benchmark` of 4.x or `run2` of 5.x.
+By = Literal["benchmark", "run", "run2"]
 
-    `library` is HailoRT's version. Raises HailoError with the remedy for the tool's status.
+
+def measure(hef: Path, library: str, seconds: int = 15, by: By | None = None) -> list[Measured]:
+    """Streaming throughput and latency.
+
+    `library` is HailoRT's version; `by` is its command, where not given `benchmark` of 4.x or
+    `run2` of 5.x, whose benchmark writes no CSV. Raises HailoError with the remedy for the tool's
+    status.
     """
+    chosen = by or ("benchmark" if library.startswith("4.") else "run2")
+    if chosen == "benchmark" and not library.startswith("4."):
+        raise HailoError(
+            f"hailortcli benchmark of {library} writes no result that can be read; use run2"
+        )
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result"
         # benchmark measures three times, and loads the network each time.
         limit = 3 * seconds + 60
-        if library.startswith("4."):
+        if chosen == "benchmark":
             preflight.call(benchmark_arguments(hef, seconds, result), limit)
             return parse_benchmark(_text(result))
+        if chosen == "run":
+            preflight.call(run_arguments(hef, seconds, "streaming", result), limit)
+            return parse_run(_text(result))
         preflight.call(run2_arguments(hef, seconds, result), limit)
         return parse_run2(_text(result))
 
@@ -64,40 +78,17 @@ def run2_arguments(hef: Path, seconds: int, result: Path) -> list[str]:
 
 def parse_benchmark(text: str) -> list[Measured]:
     """The CSV of `hailortcli benchmark` 4.x."""
-    return [
-        Measured(
-            network=row["net_name"],
-            fps=_needed(row, "fps"),
-            hw_only_fps=_number(row, "hw_only_fps"),
-            frames=_count(row, "num_of_frames"),
-            hw_latency_ms=_number(row, "hw_latency"),
-            overall_latency_ms=_number(row, "overall_latency"),
-            power_w=_number(row, "average_power"),
-            max_power_w=_number(row, "max_power"),
-        )
-        for row in _rows(text, "benchmark")
-    ]
+    return [_measured(row) for row in _rows(text, "benchmark")]
 
 
 def parse_run(text: str) -> list[Measured]:
     """The CSV of `hailortcli run`; HailoError for a row whose status is not 0."""
-    found = []
-    for row in _rows(text, "run"):
+    rows = _rows(text, "run")
+    for row in rows:
         if row["status"] != "0":
             code = int(row["status"] or -1)
             raise preflight.explain(f"hailortcli run {row['net_name']}", code, f"status {code}")
-        found.append(
-            Measured(
-                network=row["net_name"],
-                fps=_needed(row, "fps"),
-                frames=_count(row, "num_of_frames"),
-                hw_latency_ms=_number(row, "hw_latency"),
-                overall_latency_ms=_number(row, "overall_latency"),
-                power_w=_number(row, "average_power"),
-                max_power_w=_number(row, "max_power"),
-            )
-        )
-    return found
+    return [_measured(row) for row in rows]
 
 
 def parse_run2(text: str) -> list[Measured]:
@@ -124,11 +115,21 @@ def _rows(text: str, command: str) -> list[dict[str, str]]:
     return rows
 
 
-def _needed(row: dict[str, str], key: str) -> float:
-    value = _number(row, key)
-    if value is None:
-        raise HailoError(f"hailortcli: {row['net_name']}: its CSV has no {key}")
-    return value
+def _measured(row: dict[str, str]) -> Measured:
+    """A row of either CSV: what both have is called the same."""
+    fps, frames = _number(row, "fps"), _number(row, "num_of_frames")
+    if fps is None:
+        raise HailoError(f"hailortcli: {row['net_name']}: its CSV has no fps")
+    return Measured(
+        network=row["net_name"],
+        fps=fps,
+        hw_only_fps=_number(row, "hw_only_fps"),
+        frames=None if frames is None else int(frames),
+        hw_latency_ms=_number(row, "hw_latency"),
+        overall_latency_ms=_number(row, "overall_latency"),
+        power_w=_number(row, "average_power"),
+        max_power_w=_number(row, "max_power"),
+    )
 
 
 def _number(row: dict[str, str], key: str) -> float | None:
@@ -136,11 +137,6 @@ def _number(row: dict[str, str], key: str) -> float | None:
         return float(row[key])
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _count(row: dict[str, str], key: str) -> int | None:
-    value = _number(row, key)
-    return None if value is None else int(value)
 
 
 def _text(path: Path) -> str:

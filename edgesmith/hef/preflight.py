@@ -179,6 +179,19 @@ def check(
     return found
 
 
+def examine(hef: Hef | None = None) -> list[Finding]:
+    """`check` of this machine; where there is no tool or no chip, that and what sysfs says."""
+    pcie, driver = links(), driver_version()
+    try:
+        library, identity = library_version(), identify()
+    except HailoError as error:
+        found = [Finding(False, str(error))]
+        loaded = "none is loaded, or it does not tell its version" if driver is None else driver
+        found.append(Finding(driver is not None or None, f"driver: {loaded}"))
+        return found + [_link(link) for link in pcie]
+    return check(identity, driver, library, pcie, hef)
+
+
 def _link(link: Link) -> Finding:
     text = f"PCIe {link.address}: {link.speed} ×{link.width}"
     if "2.5" in link.speed or link.speed.startswith("5"):

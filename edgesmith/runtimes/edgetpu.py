@@ -62,7 +62,7 @@ def load(
     if "edgetpu" not in (name.lower() for name in providers):
         raise RuntimeUnavailableError(
             f"runtime.providers: {', '.join(providers)}: {ENGINE} executes on edgetpu; "
-            "add edgetpu to runtime.providers"
+            "leave the provider out, or name edgetpu"
         )
     model = contract.model_file(artifact, ".tflite")
     found = delegate()

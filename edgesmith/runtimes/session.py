@@ -29,9 +29,14 @@ ENGINES = {
     # TensorRT comes with JetPack or from NVIDIA; the extra has what else is needed.
     "engine": ("tensorrt", "device-tensorrt"),
     "edgetpu": ("edgetpu", "device-tflite"),
+    # pyHailoRT is for the system's Python; ours needs nothing of it.
+    "hef": ("hailort", "device-hailo"),
     # Needs torch, which no device has: PyTorch is measured here beside the others.
     "torchscript": ("torch", "build"),
 }
+
+# What a format runs on where the caller names nothing; the others run on the CPU.
+ACCELERATORS = {"engine": "cuda", "edgetpu": "edgetpu", "hef": "hailo"}
 
 
 class Session(Protocol):
@@ -74,14 +79,16 @@ class Engine(Protocol):
         ...
 
 
-def load(artifact: Path, threads: int = 1, providers: Sequence[str] = ("cpu",)) -> Session:
+def load(artifact: Path, threads: int = 1, providers: Sequence[str] = ()) -> Session:
     """A session of the artifact folder, after every file was checked against its contract.
 
-    Raises ContractError for an artifact that is damaged or of another version, and
-    RuntimeUnavailableError where its engine or a provider is not installed here.
+    Without `providers` it executes on what its format is for, the CPU or an accelerator. Raises
+    ContractError for an artifact that is damaged or of another version, and RuntimeUnavailableError
+    where its engine or a provider is not installed here.
     """
     contract = contracts.verify(artifact)
-    return engine(artifact, contract).load(artifact, contract, threads, providers)
+    chosen = providers or (ACCELERATORS.get(contract.format, "cpu"),)
+    return engine(artifact, contract).load(artifact, contract, threads, chosen)
 
 
 def predict(session: Session, images: UInt8Array) -> Float32Array:

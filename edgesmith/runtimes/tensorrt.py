@@ -115,7 +115,7 @@ def load(
     if not {"cuda", "tensorrt"} & {name.lower() for name in providers}:
         raise RuntimeUnavailableError(
             f"runtime.providers: {', '.join(providers)}: {ENGINE} executes on cuda alone; "
-            "add cuda to runtime.providers"
+            "leave the provider out, or name cuda"
         )
     key.require_same(key.read(artifact), here(), artifact)
     path = contract.model_file(artifact, ".engine")

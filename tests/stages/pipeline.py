@@ -77,6 +77,15 @@ class Pipeline:
         """Output of a DVC command that succeeds."""
         return self._call([sys.executable, "-m", "dvc", *arguments])
 
+    def refused(self, *arguments: str) -> str:
+        """What a DVC command says that fails, on standard error."""
+        command = [sys.executable, "-m", "dvc", *arguments]
+        done = subprocess.run(
+            command, check=False, cwd=self.path, env=self._env, capture_output=True, text=True
+        )
+        assert done.returncode != 0, f"{command}:\n{done.stdout}"
+        return done.stderr
+
     def edgesmith(self, *arguments: str) -> str:
         """Output of an `edgesmith` command that succeeds."""
         return self._call(["edgesmith", *arguments])

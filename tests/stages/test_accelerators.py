@@ -56,8 +56,6 @@ def test_root_leads_to_no_vendor_toolchain() -> None:
 @pytest.mark.parametrize(
     ("tool", "name", "module"),
     [
-        ("edgetpu", "probe", "probe_edgetpu"),
-        ("edgetpu", "compile", "compile_edgetpu"),
         ("tensorrt", "probe", "probe_tensorrt"),
         ("tensorrt", "build", "build_engine"),
     ],

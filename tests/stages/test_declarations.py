@@ -16,7 +16,7 @@ from edgesmith import tools
 from edgesmith.device import fingerprint
 from edgesmith.device.catalogue import reader
 from edgesmith.params import Params, Task
-from edgesmith.runtimes.session import ENGINES
+from edgesmith.runtimes.session import ACCELERATORS, ENGINES
 from edgesmith.tasks.task import task_of
 from tests.imports import ROOT, TASK, Imports, closure, imports_of, tree_of
 
@@ -26,6 +26,7 @@ HARMLESS = {
     "pydantic": "checks values and writes JSON",
     "psutil": "counts cores and memory for the fingerprint, which is compared itself",
     "tqdm": "draws progress bars",
+    "xxhash": "compares checksums of HEFs",
 }
 # Libraries that no import statement names.
 UNSEEN = {
@@ -46,11 +47,15 @@ CARRIED = {
     "edgesmith/remote/probe.py": "measuring a device: one of the folder that only probing reads",
 }
 # Where the other dvc.yaml files lie that are looked at here.
-FOLDERS = ("pipelines/*", "devices/**", "toolchains/hailo")
-# Stages of the other toolchains, which tests/stages/test_accelerators.py looks at.
-VENDORS = {"build_engine", "compile_edgetpu", "probe_edgetpu", "probe_tensorrt"}
+FOLDERS = ("pipelines/*", "devices/**", "toolchains/hailo", "toolchains/edgetpu")
+# Stages of TensorRT, whose libraries are not here; tests/stages/test_accelerators.py looks at them.
+VENDORS = {"build_engine", "probe_tensorrt"}
 # Formats of accelerators, which the table of the host's runtimes does not have.
-ACCELERATED = {"engine", "edgetpu"}
+ACCELERATED = set(ACCELERATORS)
+# Vendors' libraries, which no registry has: the fingerprint holds driver, firmware and TensorRT.
+VENDORS_OWN = {"cuda", "hailo_platform", "tensorrt"}
+# The format that a toolchain's stage runs.
+RUN = {"stages.prepare_edgetpu": "tflite"}
 # What a template names for one task because another reads its own; templates have no conditions.
 TEMPLATED = {
     "edgesmith/decode/classify.py": "training of detectors decodes boxes",
@@ -100,11 +105,13 @@ def _stage(
     own = [entry for entry in body.get("params", []) if isinstance(entry, str)]
     files = [entry for entry in body.get("params", []) if isinstance(entry, dict)]
     groups = [group for entry in files for group in entry.get(str(tools.PATH), [])]
+    module = re.fullmatch(r"python -m (\S+).*", _resolve(body["cmd"], key, item))[1]
+    folder = RUN.get(module, "") if path.parts[-3] == "toolchains" else path.parent.name
     return Stage(
         name=f"{name}@{key}" if key else name,
-        module=re.fullmatch(r"python -m (\S+).*", _resolve(body["cmd"], key, item))[1],
+        module=module,
         task=task,
-        engines=_engines_of((item or {}).get("format") or path.parent.name),
+        engines=_engines_of((item or {}).get("format") or folder),
         deps=frozenset(dep.rstrip("/") for dep in deps),
         params=frozenset(_resolve(entry, key, item) for entry in own),
         tools=frozenset(_resolve(group, key, item) for group in groups),
@@ -134,6 +141,7 @@ def _stages() -> list[Stage]:
         "pipelines/*/dvc.yaml",
         "devices/**/dvc.yaml",
         "toolchains/hailo/dvc.yaml",
+        "toolchains/edgetpu/dvc.yaml",
     )
     files = [path for pattern in listed for path in sorted(ROOT.glob(pattern))]
     groups = [(path, yaml.safe_load(path.read_text())["stages"]) for path in files]
@@ -143,13 +151,16 @@ def _stages() -> list[Stage]:
             continue
         path_of = re.fullmatch(r"\$\{([\w.]+)\}", body["foreach"])[1].split(".")
         cells = _cells_of(path.parent.name, params)
+        accelerated = _cells_of(path.parent.name, params, accelerated=True)
         beside = path.with_name("params.yaml")  # a toolchain has values of its own
         own = (
             yaml.safe_load(beside.read_text())
             if path != ROOT / "dvc.yaml" and beside.exists()
             else {}
         )
-        entries = reduce(getitem, path_of, params | {"cells": cells} | own)
+        entries = reduce(
+            getitem, path_of, params | {"cells": cells, "accelerated": accelerated} | own
+        )
         found += [
             _stage(path, name, body["do"], key, item, _task_of(item, params))
             for key, item in entries.items()
@@ -157,11 +168,15 @@ def _stages() -> list[Stage]:
     return found
 
 
-def _cells_of(folder: str, params: dict[str, Any]) -> dict[str, dict[str, str]]:
+def _cells_of(
+    folder: str, params: dict[str, Any], *, accelerated: bool = False
+) -> dict[str, dict[str, str]]:
     """What a device's cells.yaml would list, were there such a device and everything built."""
     if folder not in reader.names():
         return {}
     name = next(iter(params["variants"]))
+    taken = {entry.format for entry in reader.read(folder).formats} & ACCELERATED
+    wanted = taken if accelerated else ENGINES.keys() - {"torchscript", *ACCELERATED}
     return {
         f"{name}.{format_name}": {
             "variant": name,
@@ -170,8 +185,7 @@ def _cells_of(folder: str, params: dict[str, Any]) -> dict[str, dict[str, str]]:
             "runtime": module,
         }
         for format_name, (module, _) in ENGINES.items()
-        # No device has PyTorch; what an accelerator reads is in tests/stages/test_accelerators.py.
-        if format_name not in {"torchscript", *ACCELERATED}
+        if format_name in wanted  # no device has PyTorch
     }
 
 
@@ -204,7 +218,7 @@ def _owners() -> Mapping[str, list[str]]:
 
 def _distributions(stage: Stage) -> set[str]:
     """Installed distributions that the stage's modules import from."""
-    return {_owners()[name][0] for name in _read_by(stage).foreign}
+    return {_owners()[name][0] for name in _read_by(stage).foreign - VENDORS_OWN}
 
 
 def _holds(dep: str, path: str) -> bool:

@@ -5,10 +5,12 @@ The second machine is the first with another runtime installed, which is another
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -18,6 +20,7 @@ from benchmarks.ssh.loopback import loopback, why_not
 from edgesmith.device.catalogue import reader
 from edgesmith.device.fingerprint import Device, fingerprint_id, write
 from edgesmith.remote.connection import CONFIG
+from edgesmith.runtimes.session import ACCELERATORS
 from tests.artifacts import make_artifact
 from tests.checkout import PARAMS
 from tests.imports import ROOT
@@ -27,18 +30,57 @@ CELL = {"variant": "base", "format": "onnx", "baseline": "base", "runtime": "onn
 PI = {"board": "Raspberry Pi 5 Model B Rev 1.0", "cpu": "Raspberry Pi 5 0xd0b"}
 
 
+def _stages_of(name: str, named: str) -> dict[str, Any]:
+    """Of devices/<name>/dvc.yaml, under the name of another device."""
+    text = (ROOT / f"devices/{name}/dvc.yaml").read_text().replace(name, named)
+    found: dict[str, Any] = yaml.safe_load(text)
+    assert found.pop("vars") == ["cells.yaml"] and found.keys() == {"stages"}
+    return found["stages"]
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_pipelines_of_devices_differ_in_their_names_alone(name: str) -> None:
-    text = (ROOT / f"devices/{name}/dvc.yaml").read_text()
-    model = (ROOT / "devices/rpi5/dvc.yaml").read_text().replace("rpi5", name)
-    # The first line says what the device is.
-    assert yaml.safe_load(text) == yaml.safe_load(model)
+def test_pipelines_of_devices_differ_in_their_names_and_accelerators_alone(name: str) -> None:
+    found, model = _stages_of(name, "rpi5"), _stages_of("rpi5", "rpi5")
+    formats = {taken.format for taken in reader.read(name).formats}
+    accelerated = found.pop("accelerated", None)
+    assert found == model
+    assert (accelerated is not None) == bool(formats & ACCELERATORS.keys())
+    if accelerated is not None:
+        plain = found["benchmark"]["do"]
+        own = set(accelerated["do"].pop("deps")) - set(plain["deps"])
+        assert own and all(path.endswith(".py") for path in own)
+        assert accelerated["do"].pop("cmd") == plain["cmd"] + " ${item.baseline}"
+        assert accelerated["do"].items() <= plain.items()
+
+
+@pytest.mark.slow
+def test_engines_are_probed_for_built_and_then_measured(tmp_path: Path) -> None:
+    clone = _project(tmp_path / "board", "jetson-orin-nano")
+    shutil.copytree(ROOT / "toolchains/tensorrt", clone.path / "toolchains/tensorrt")
+    make_artifact(clone.path / "artifacts/base/onnx-trt", variant="base", format_name="onnx-trt")
+    make_artifact(clone.path / "artifacts/base/engine", variant="base")  # of another machine
+    cell = CELL | {"format": "engine", "runtime": "tensorrt"}
+    cells = {"cells": {}, "accelerated": {"base.engine": cell}}
+    device = "devices/jetson-orin-nano"
+    (clone.path / device / "cells.yaml").write_text(yaml.safe_dump(cells))
+    (clone.path / "toolchains/tensorrt/tool.json").write_text('{"machine": {"gpu": "Orin"}}')
+    known = Device(name="jetson-orin-nano", fingerprint=PI, fingerprint_id=fingerprint_id(PI))
+    write(known, clone.path / device / "device.json")
+    planned = re.findall(
+        r"Running stage '(\S+)'", clone.dvc("repro", "--dry", f"{device}/dvc.yaml")
+    )
+    stages = [f"{device}/dvc.yaml:accelerated@base.engine", f"{device}/dvc.yaml:probe"]
+    stages += [f"toolchains/tensorrt/dvc.yaml:{name}" for name in ("build@base", "probe")]
+    assert sorted(planned) == sorted(stages)
+    assert planned.index(stages[3]) < planned.index(stages[2]) < planned.index(stages[0])
+    assert planned.index(stages[1]) < planned.index(stages[0])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_listed_for_a_device_that_was_never_probed(name: str) -> None:
     # So that the graph of the root does not grow by what cannot run.
-    cells = yaml.safe_load((ROOT / f"devices/{name}/cells.yaml").read_text())["cells"]
+    found = yaml.safe_load((ROOT / f"devices/{name}/cells.yaml").read_text())
+    cells = {**found["cells"], **found.get("accelerated", {})}
     assert not cells or (ROOT / f"devices/{name}/device.json").is_file()
 
 

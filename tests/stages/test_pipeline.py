@@ -11,6 +11,7 @@ import pytest
 
 from edgesmith import files
 from edgesmith.params import Task
+from tests.hef import files as hefs
 from tests.stages.pipeline import BENCH, BENCHED, ONNX, PROBE, RUNTIMES, Pipeline, cpu_seconds
 
 pytestmark = pytest.mark.slow
@@ -109,6 +110,23 @@ def test_second_run_does_nothing_but_probe(
     with capsys.disabled():
         print(f" [dvc repro with nothing to do: {seconds:.1f} s of CPU]", end=" ")
     assert seconds < 15
+
+
+def test_root_is_green_where_every_vendors_tool_is_missing(copy: Pipeline) -> None:
+    folder = copy.path / f"artifacts/{TRAINED}/hef"
+    folder.mkdir()
+    hef = hefs.write(folder / "model.hef")  # stands for another machine's
+    before = hef.read_bytes(), hef.stat().st_mtime_ns
+    for tool, remedy in (
+        ("hailo", "developer zone"),
+        ("tensorrt", "JetPack"),
+        ("edgetpu", "edgetpu-compiler"),
+    ):
+        assert remedy in copy.refused("repro", f"toolchains/{tool}/dvc.yaml:probe")
+    assert copy.repro() == {PROBE} and copy.changed() == set()
+    assert (hef.read_bytes(), hef.stat().st_mtime_ns) == before
+    # What Jetsons build engines of is there.
+    assert (copy.path / f"artifacts/{TRAINED}/onnx-trt/contract.json").is_file()
 
 
 def test_edit_reaches_the_stages_that_read_it_and_no_other(copy: Pipeline) -> None:

@@ -14,10 +14,14 @@ import numpy as np
 import pytest
 
 from edgesmith import contract as contracts
+from edgesmith.data.classify.store import Sample, write_dataset
+from edgesmith.data.detect import store as detect
+from edgesmith.data.png import encode_png
 from edgesmith.errors import ContractError, ExportError, ParityError, RuntimeUnavailableError
+from edgesmith.preprocess import decode_image, fit
 from edgesmith.runtimes import session as runtimes
-from edgesmith.trt import key
-from tests.artifacts import expected_logits, make_artifact
+from edgesmith.trt import images, key
+from tests.artifacts import LABELS, SPEC, expected_logits, make_artifact
 from tests.trt.vendor import Cuda, TensorRt
 
 OURS = ("edgesmith.trt.cuda", "edgesmith.runtimes.tensorrt", "edgesmith.trt.build")
@@ -55,8 +59,14 @@ def source(tmp_path: Path) -> Path:
     return make_artifact(tmp_path / "artifacts/tiny/onnx-trt", format_name="onnx-trt")
 
 
+def _png(number: int) -> bytes:
+    image = np.random.default_rng(number).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    return encode_png(image)
+
+
 def _build(board: Board, source: Path, **settings: Any) -> Path:
     artifact = source.parent / "engine"
+    settings = {"trial": images.noise(SPEC)} | settings
     board.build.build(source, artifact, min_sqnr_db=60, **settings)
     return artifact
 
@@ -71,7 +81,43 @@ def test_engine_artifact_carries_its_key_and_runs(board: Board, source: Path) ->
     images = np.random.default_rng(0).normal(size=(3, 3, 8, 12)).astype(np.float32)
     session = runtimes.load(artifact, providers=("cuda",))
     np.testing.assert_allclose(session.run(images), expected_logits(images), atol=1e-5)
-    assert contract.parity.agreement == 1 and contract.parity.metric_drop == 0
+    assert contract.parity.agreement == 1 and contract.parity.images == 16
+    assert contract.parity.metric_drop is None and "noise" in contract.parity.against
+
+
+def test_engine_is_tried_with_stored_images_where_there_are_some(
+    board: Board, source: Path, tmp_path: Path
+) -> None:
+    assert images.of(tmp_path / "data/tints", SPEC).origin == "noise"
+    rows = [Sample(k % 3, f"{k}.png", _png(k)) for k in range(6)]
+    write_dataset(tmp_path / "data/tints", LABELS, {"calibration": rows}, "signs")
+    found = images.of(tmp_path / "data/tints", SPEC)
+    parity = contracts.read(_build(board, source, trial=found)).parity
+    assert parity.images == 6 and "calibration images of" in parity.against
+    np.testing.assert_array_equal(found.images[4], fit(decode_image(_png(4), "png"), SPEC))
+
+
+def test_images_of_scenes_are_told_from_their_labels(tmp_path: Path) -> None:
+    boxes, classes = np.array([[0.5, 0.5, 0.2, 0.2]]), np.array([0])
+    rows = [detect.AnnotatedImage(f"{k}.png", _png(k), boxes, classes) for k in range(3)]
+    detect.write_scenes(tmp_path / "scenes", LABELS, {"calibration": rows}, "scenes")
+    assert images.of(tmp_path / "scenes", SPEC).images.shape == (3, SPEC.height, SPEC.width, 3)
+
+
+def test_engine_that_answers_otherwise_says_how_often(
+    board: Board, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = board.build.runtime
+    plain = module.TensorRtSession._call
+    monkeypatch.setattr(
+        module.TensorRtSession,
+        "_call",
+        lambda self, batch: [v[:, ::-1].copy() for v in plain(self, batch)],
+    )
+    artifact = source.parent / "engine"
+    board.build.build(source, artifact, min_sqnr_db=-99, trial=images.noise(SPEC))
+    found = contracts.read(artifact).parity
+    assert found.agreement < 1 and found.metric_drop is None
 
 
 def test_network_is_strongly_typed_within_the_workspace(board: Board, source: Path) -> None:
@@ -187,5 +233,9 @@ def test_machine_without_gpu_says_so(board: Board, source: Path) -> None:
 
 
 def test_session_without_cuda_among_its_providers_is_refused(board: Board, source: Path) -> None:
-    with pytest.raises(RuntimeUnavailableError, match="add cuda"):
+    with pytest.raises(RuntimeUnavailableError, match="leave the provider out, or name cuda"):
         runtimes.load(_build(board, source), providers=("cpu",))
+
+
+def test_session_without_a_provider_is_on_the_gpu(board: Board, source: Path) -> None:
+    assert runtimes.load(_build(board, source)).providers == ("cuda",)
