@@ -108,10 +108,10 @@ def test_engine_that_answers_otherwise_says_how_often(
     board: Board, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = board.build.runtime
-    plain = module.TensorRtSession._call
+    plain = module.TensorRtSession.call
     monkeypatch.setattr(
         module.TensorRtSession,
-        "_call",
+        "call",
         lambda self, batch: [v[:, ::-1].copy() for v in plain(self, batch)],
     )
     artifact = source.parent / "engine"
