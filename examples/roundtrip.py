@@ -53,7 +53,7 @@ def run(asked: argparse.Namespace) -> None:
     remote, store, log = work / "remote", work / "store", work / "events.db"
     key_line = publish(asked, work, remote)
     device = install(EXTRAS[asked.format], work)
-    with serving(STATIC + [str(remote)], remote_port := free_port()):
+    with serving([*STATIC, str(remote)], remote_port := free_port()):
         pulled = edgesmith(
             device,
             *("pull", f"http://127.0.0.1:{remote_port}", "--device", "host", "--json"),
