@@ -70,7 +70,8 @@ def test_engines_are_probed_for_built_and_then_measured(tmp_path: Path) -> None:
     stages += [f"toolchains/tensorrt/dvc.yaml:{name}" for name in ("build@base", "probe")]
     ours, theirs = f"{device}/dvc.yaml", "toolchains/tensorrt/dvc.yaml"
     # From a host that has everything, and on the board, where nothing else is made.
-    for command in ((ours,), ("--single-item", theirs, ours)):
+    alone = ("--single-item", f"{theirs}:probe", f"{theirs}:build@base", ours)
+    for command in ((ours,), alone):
         planned = re.findall(r"Running stage '(\S+)'", clone.dvc("repro", "--dry", *command))
         assert sorted(planned) == sorted(stages)
         assert planned.index(stages[3]) < planned.index(stages[2]) < planned.index(stages[0])
