@@ -76,7 +76,8 @@ def test_machine_without_hailort_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "hailo-all" in _run("check", status=1)
+    output = _run("check", files.write(tmp_path / "any.hef"), status=1)
+    assert "hailo-all" in output and "any.hef is for hailo8l; runs on HAILO8L, HAILO8" in output
     assert "hailortcli is not installed" in _run(
         "measure", files.write(tmp_path / "net.hef"), status=1
     )

@@ -146,8 +146,8 @@ def _compare(file: str, kind: str, streams: list[Stream], said: list[dict[str, A
             theirs = np.array(found[stream.name]["quantization"], np.float32).reshape(-1, 2).T
             if not all(np.allclose(a, b, rtol=1e-5) for a, b in zip(own, theirs, strict=True)):
                 raise ContractError(
-                    f"{file}: HailoRT reads {stream.name} with scale {theirs[0][:1]}, the file "
-                    f"says {stream.scale}: inspect it with `edgesmith inspect`"
+                    f"{file}: HailoRT reads {stream.name} with scale {theirs[0].tolist()}, the "
+                    f"file says {stream.scale}: inspect it with `edgesmith inspect`"
                 )
 
 

@@ -188,7 +188,11 @@ def examine(hef: Hef | None = None) -> list[Finding]:
         found = [Finding(False, str(error))]
         loaded = "none is loaded, or it does not tell its version" if driver is None else driver
         found.append(Finding(driver is not None or None, f"driver: {loaded}"))
-        return found + [_link(link) for link in pcie]
+        found += [_link(link) for link in pcie]
+        if hef is not None:
+            chips = ", ".join(hef.runs_on) or "no known chip"
+            found.append(Finding(None, f"{hef.file} is for {hef.hw_arch}; runs on {chips}"))
+        return found
     return check(identity, driver, library, pcie, hef)
 
 

@@ -99,7 +99,7 @@ class Network:
         return {"queue": self.configured.get_async_queue_size()}
 
     def bind(self, outputs: list[Any]) -> Any:
-        """Bindings of one frame, new each time: HailoRT puts other buffers into those that ran."""
+        """Bindings of one frame, which hold its buffers while it is under way."""
         results = {
             place["name"]: array
             for place, array in zip(self.places, outputs)  # noqa: B905 (3.8)

@@ -131,7 +131,7 @@ def _choose(
             folder = Path("artifacts") / int8 / "hef"
             # A runtime for HEF files joins by being one of the runtimes.
             if "hef" in ENGINES and folder.is_dir():
-                chosen[row.key] = Subject(int8, "int8", "", Loadable(folder))
+                chosen[row.key] = Subject(int8, "int8", "", Loadable(folder, providers=("hailo",)))
             else:
                 reasons[row.key] = (
                     f"no device: it needs {folder}, which Hailo's compiler makes, and HailoRT's "

@@ -147,7 +147,7 @@ class Bindings:
         self.used = False
 
     def compute(self):
-        assert not self.used, "HailoRT 5 puts other buffers into bindings that ran"
+        assert not self.used, "every frame has bindings of its own"
         self.used = True
         (frame,) = self.inputs.values()
         for number, (name, buffer) in enumerate(sorted(self.outputs.items())):

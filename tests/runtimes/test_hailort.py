@@ -51,7 +51,7 @@ def hef_of(path: Path, *layers: bytes) -> Path:
     return files.write(path, 3, files.description(group))
 
 
-def _artifact(folder: Path) -> Path:
+def artifact_of(folder: Path) -> Path:
     """A classifier whose network gives the mean of each colour, in eighths, less 12.5."""
     make_artifact(folder, format_name="hef")
     (folder / "model.onnx").unlink()
@@ -98,7 +98,7 @@ def _children() -> list[psutil.Process]:
 def test_images_go_in_as_they_are_and_integers_come_out_as_real_values(
     board: Vendor, tmp_path: Path, images: np.ndarray
 ) -> None:
-    session = runtimes.load(_artifact(tmp_path / "tiny/hef"))
+    session = runtimes.load(artifact_of(tmp_path / "tiny/hef"))
     assert session.engine == "hailort 4.23.0" and session.providers == ("hailo",)
     np.testing.assert_array_equal(runtimes.predict(session, images), _expected(images))
     session.close()
@@ -108,7 +108,7 @@ def test_images_go_in_as_they_are_and_integers_come_out_as_real_values(
 def test_calls_are_those_of_infer_model_in_their_order(
     board: Vendor, tmp_path: Path, images: np.ndarray
 ) -> None:
-    session = runtimes.load(_artifact(tmp_path / "tiny/hef"))
+    session = runtimes.load(artifact_of(tmp_path / "tiny/hef"))
     runtimes.predict(session, images[:2])
     assert board.calls() == [
         ["VDevice", "round robin"],
@@ -158,7 +158,7 @@ def test_what_hailort_refuses_comes_with_the_remedy(
 ) -> None:
     board.change(**change)
     with pytest.raises(RuntimeUnavailableError, match=message):
-        runtimes.load(_artifact(tmp_path / "tiny/hef"))
+        runtimes.load(artifact_of(tmp_path / "tiny/hef"))
     assert not _children()
 
 
@@ -172,7 +172,7 @@ def test_python_that_is_not_there_is_named(
 
 def test_worker_that_dies_is_explained(board: Vendor, tmp_path: Path, images: np.ndarray) -> None:
     board.change(fails={"run": "killed"})
-    session = runtimes.load(_artifact(tmp_path / "tiny/hef"))
+    session = runtimes.load(artifact_of(tmp_path / "tiny/hef"))
     with pytest.raises(RuntimeUnavailableError, match="ended with signal SIGKILL"):
         runtimes.predict(session, images)
     with pytest.raises(RuntimeUnavailableError, match="ended with signal SIGKILL"):
@@ -183,7 +183,7 @@ def test_chip_that_hangs_is_given_up(
     board: Vendor, tmp_path: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     board.change(fails={"run": "hang"})
-    session = runtimes.load(_artifact(tmp_path / "tiny/hef"))
+    session = runtimes.load(artifact_of(tmp_path / "tiny/hef"))
     monkeypatch.setattr(process, "_PATIENCE_S", 0.2)
     with pytest.raises(RuntimeUnavailableError, match=r"no answer within 0\.2 s; the chip hangs"):
         runtimes.predict(session, images)
@@ -200,7 +200,7 @@ def test_worker_of_another_version_is_refused(
 
 
 def test_session_that_is_forgotten_gives_the_chip_back(board: Vendor, tmp_path: Path) -> None:
-    session = runtimes.load(_artifact(tmp_path / "tiny/hef"))
+    session = runtimes.load(artifact_of(tmp_path / "tiny/hef"))
     assert len(_children()) == 1
     del session
     gc.collect()
@@ -210,11 +210,11 @@ def test_session_that_is_forgotten_gives_the_chip_back(board: Vendor, tmp_path: 
 def test_scales_that_hailort_reads_otherwise_are_refused(board: Vendor, tmp_path: Path) -> None:
     board.change(outputs=[{**OUTPUTS[0], "quantization": [[0.25, 100]]}])
     with pytest.raises(ContractError, match=r"HailoRT reads net/fc1 with scale \[0\.25\]"):
-        runtimes.load(_artifact(tmp_path / "tiny/hef"))
+        runtimes.load(artifact_of(tmp_path / "tiny/hef"))
 
 
 def test_hef_unlike_its_contract_is_refused(board: Vendor, tmp_path: Path) -> None:
-    artifact = _artifact(tmp_path / "tiny/hef")
+    artifact = artifact_of(tmp_path / "tiny/hef")
     path = artifact / contracts.FILE
     path.write_text(path.read_text().replace("net/fc1", "net/fc2"))
     with pytest.raises(ContractError, match=r"no output is named 'net/fc2'.*it has net/fc1"):
@@ -232,7 +232,7 @@ def test_hef_that_ends_in_nms_is_refused_before_anything_starts(
 
 def test_another_provider_is_refused(board: Vendor, tmp_path: Path) -> None:
     with pytest.raises(RuntimeUnavailableError, match="executes on hailo alone"):
-        runtimes.load(_artifact(tmp_path / "tiny/hef"), providers=("cpu",))
+        runtimes.load(artifact_of(tmp_path / "tiny/hef"), providers=("cpu",))
 
 
 def test_doctor_asks_for_library_and_chip(board: Vendor) -> None:

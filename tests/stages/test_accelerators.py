@@ -1,15 +1,27 @@
 """Stages of vendors' tools on a host that has none: they fail with the remedy, nothing changes."""
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
 from edgesmith.errors import ContractError, RuntimeUnavailableError
+from edgesmith.hef import process
 from edgesmith.runtimes import session as runtimes
-from stages import build_engine, compile_edgetpu, probe_edgetpu, probe_tensorrt
+from stages import (
+    benchmark_device,
+    build_engine,
+    compile_edgetpu,
+    probe_device,
+    probe_edgetpu,
+    probe_tensorrt,
+)
 from tests.artifacts import make_artifact
+from tests.checkout import PARAMS
+from tests.hef import vendor
 from tests.imports import ROOT, closure
+from tests.runtimes.test_hailort import OUTPUTS, artifact_of
 
 
 @pytest.fixture
@@ -46,6 +58,24 @@ def test_edgetpu_artifact_on_a_machine_without_one_says_what_to_do(tmp_path: Pat
 
     with pytest.raises(RuntimeUnavailableError, match="libedgetpu1-std"):
         edgetpu.available_providers()
+
+
+@pytest.mark.slow
+def test_hef_is_measured_like_any_artifact_though_params_say_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No vendor code runs: tests.hef.vendor stands in for pyHailoRT, in processes of its own.
+    made = vendor.make(tmp_path, OUTPUTS[:1], (8, 12, 3))
+    monkeypatch.setenv(process.PYTHON, str(made.python))
+    monkeypatch.setenv("EDGESMITH_TARGET_HOST", "local")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    artifact_of(tmp_path / "artifacts/base/hef")
+    probe_device.run("host")
+    benchmark_device.run("host", "base", "hef", "base")
+    bench = json.loads((tmp_path / "metrics/bench/host/base.hef.json").read_text())
+    assert (bench["runtime"], bench["providers"]) == ("hailort 4.23.0", "hailo")
+    assert bench["latency_ms"]["p50"] > 0 and bench["speedup_vs_baseline"] == 1
 
 
 def test_root_leads_to_no_vendor_toolchain() -> None:

@@ -66,14 +66,16 @@ def test_engines_are_probed_for_built_and_then_measured(tmp_path: Path) -> None:
     (clone.path / "toolchains/tensorrt/tool.json").write_text('{"machine": {"gpu": "Orin"}}')
     known = Device(name="jetson-orin-nano", fingerprint=PI, fingerprint_id=fingerprint_id(PI))
     write(known, clone.path / device / "device.json")
-    planned = re.findall(
-        r"Running stage '(\S+)'", clone.dvc("repro", "--dry", f"{device}/dvc.yaml")
-    )
     stages = [f"{device}/dvc.yaml:accelerated@base.engine", f"{device}/dvc.yaml:probe"]
     stages += [f"toolchains/tensorrt/dvc.yaml:{name}" for name in ("build@base", "probe")]
-    assert sorted(planned) == sorted(stages)
-    assert planned.index(stages[3]) < planned.index(stages[2]) < planned.index(stages[0])
-    assert planned.index(stages[1]) < planned.index(stages[0])
+    ours, theirs = f"{device}/dvc.yaml", "toolchains/tensorrt/dvc.yaml"
+    # From a host that has everything, and on the board, where nothing else is made.
+    alone = ("--single-item", f"{theirs}:probe", f"{theirs}:build@base", ours)
+    for command in ((ours,), alone):
+        planned = re.findall(r"Running stage '(\S+)'", clone.dvc("repro", "--dry", *command))
+        assert sorted(planned) == sorted(stages)
+        assert planned.index(stages[3]) < planned.index(stages[2]) < planned.index(stages[0])
+        assert planned.index(stages[1]) < planned.index(stages[0])
 
 
 @pytest.mark.parametrize("name", NAMES)
