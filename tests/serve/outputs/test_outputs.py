@@ -17,7 +17,7 @@ from edgesmith.serve.outputs.behind import Behind
 from edgesmith.serve.outputs.lines import JsonLines
 from edgesmith.serve.outputs.metrics import Metrics
 from edgesmith.serve.outputs.output import OutputError, Outputs
-from edgesmith.serve.outputs.overlay import Overlay, annotate
+from edgesmith.serve.outputs.overlay import Overlay, annotate, figures
 from edgesmith.serve.outputs.video import Video
 from edgesmith.serve.result import Result, Seen, Status
 from tests.serve.outputs.frames import CAR, LABELS, picture, result, status
@@ -103,6 +103,15 @@ def test_overlay_shows_state_and_names_of_what_a_classifier_says() -> None:
     answer = annotate(picture(), result(objects=(Seen(2, 0.8),)), status(), LABELS)
     assert (plain != cooling).any() and (plain != answer).any()
     assert (plain[:150] == answer[:150]).all()  # no box: the bar alone tells it
+
+
+def test_bar_is_plain_text() -> None:
+    words = figures(result(), status(step="every 2nd frame at 76 °C → 256 px"))
+    assert words[-1] == "every 2nd frame at 76 C ? 256 px" and words[:3] == [
+        "24.5 FPS",
+        "10 ms",
+        "62 C",
+    ]
 
 
 def test_label_that_the_artifact_does_not_name_is_drawn_all_the_same() -> None:
