@@ -23,6 +23,8 @@ from edgesmith import (
     cli_ncnn,
     cli_predict,
     cli_profile,
+    cli_publish,
+    cli_pull,
     cli_remote,
     cli_sensors,
     cli_soak,
@@ -160,6 +162,10 @@ app.command(cls=cli_suite.Command, epilog=f"{cli_bench.EXAMPLE}; {cli_suite.EXAM
 app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)
 app.command(epilog=cli_predict.EXAMPLE)(cli_predict.predict)
 app.command(epilog=cli_profile.EXAMPLE)(cli_profile.profile)
+app.command(epilog=cli_publish.EXAMPLE)(cli_publish.publish)
+app.command(epilog=cli_pull.EXAMPLE)(cli_pull.pull)
+app.command(epilog=cli_pull.EXAMPLE_RELEASES)(cli_pull.releases)
+app.command(epilog=cli_pull.EXAMPLE_ROLLBACK)(cli_pull.rollback)
 app.command("ncnn-quantize", epilog=cli_ncnn.EXAMPLE)(cli_ncnn.ncnn_quantize)
 app.command(epilog=cli_sensors.EXAMPLE)(cli_sensors.sensors)
 app.command(epilog=cli_soak.EXAMPLE)(cli_soak.soak)
