@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import edgesmith
 from edgesmith.deliver.errors import SelfTestError
 from edgesmith.errors import EdgesmithError
 
@@ -28,6 +29,13 @@ class Tested(NamedTuple):
     load_ms: float
     run_ms: float
     engine: str
+
+
+def environment() -> dict[str, str]:
+    """Of a child that imports this very package, whatever folder it is started in."""
+    root = str(Path(edgesmith.__file__).parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
 def test(
@@ -45,6 +53,7 @@ def test(
             stdout=subprocess.PIPE,
             stderr=messages,
             start_new_session=True,
+            env=environment(),
         )
         try:
             printed, _ = process.communicate(timeout=patience_s)

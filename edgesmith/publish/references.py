@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from edgesmith.deliver.errors import PublishError
 from edgesmith.deliver.manifest import OBJECTS, Golden, Object
+from edgesmith.deliver.selftest import environment
 from edgesmith.errors import EdgesmithError, RuntimeUnavailableError
 from edgesmith.publish.describe import Described
 
@@ -82,6 +83,7 @@ class References:
             text=True,
             timeout=_PATIENCE_SECONDS,
             check=False,
+            env=environment(),
         )
         if done.returncode == _UNAVAILABLE:
             raise RuntimeUnavailableError(json.loads(done.stdout)["error"])
