@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    wait_exponential,
+    wait_random,
+)
 
 from edgesmith import files
 from edgesmith.deliver.errors import ObjectError, SpaceError, StoreError, TransferError
@@ -131,7 +137,7 @@ def _patiently(bring: Callable[[], None], part: Path, attempts: int) -> None:
 
     Retrying(
         retry=retry_if_exception_type(TransferError),
-        wait=wait_exponential_jitter(initial=_FIRST_SECONDS, max=_MOST_SECONDS),
+        wait=wait_exponential(_FIRST_SECONDS, _MOST_SECONDS) + wait_random(0, _FIRST_SECONDS),
         stop=is_hopeless,
         reraise=True,
     )(bring)

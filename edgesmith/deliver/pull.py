@@ -72,8 +72,11 @@ def pull(store: Store, source: Source, request: Request, say: Callable[[str], No
         meter = Meter(0, quiet=True)
         if same is None:
             meter = _fetch(store, source, wanted, request)
+            number = store.next_number()
             store.drop_after(active.number if active else 0)
-            release = _build(store, offered, key_id, source, request, wanted, default, say)
+            release = _build(
+                store, number, offered, key_id, source, request, wanted, default, say
+            )
         else:
             release = same
         changed = active is None or release.number != active.number
@@ -107,7 +110,7 @@ def roll_back(store: Store, number: int | None = None) -> tuple[Release, Release
                 "have more to go back to"
             )
         target = candidates[-1]
-        if target.number < active.number:
+        if target.key_id != active.key_id or target.serial < active.serial:
             trust.reject(store, active.key_id, active.serial)
         store.activate(target)
         return active, target
@@ -180,6 +183,7 @@ def _fetch(store: Store, source: Source, wanted: Mapping[str, Artifact], request
 
 def _build(
     store: Store,
+    number: int,
     offered: Manifest,
     key_id: str,
     source: Source,
@@ -189,7 +193,6 @@ def _build(
     say: Callable[[str], None],
 ) -> Release:
     """A release of what is in the store, each artifact tested on its golden image."""
-    number = store.next_number()
     folder = store.begin()
     held = {}
     for variant, artifact in wanted.items():

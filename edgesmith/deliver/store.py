@@ -221,7 +221,7 @@ class Store:
         shutil.rmtree(self._releases / _NEW, ignore_errors=True)
         for folder in self._releases.glob(f"{_OLD}*"):
             shutil.rmtree(folder, ignore_errors=True)
-        for path in self.root.glob(".*.tmp"):
+        for path in (*self.root.glob(".*.tmp"), *self.root.glob("keys/.*.tmp")):
             path.unlink()
 
 
