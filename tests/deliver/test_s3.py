@@ -1,6 +1,7 @@
 """Against moto, which speaks S3's own protocol over HTTP."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import pytest
@@ -75,7 +76,7 @@ def test_request_is_signed_and_the_secret_stays_here(
 
 
 def test_bucket_without_credentials_is_asked_for_as_anybody(
-    bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path
+    bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("HOME", str(tmp_path))

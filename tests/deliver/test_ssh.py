@@ -21,10 +21,7 @@ def host() -> Iterator[Loopback]:
     if shutil.which("sftp") is None:
         pytest.skip("no sftp; apt-get install openssh-client")
     with loopback() as started:
-        with (started.folder / "sshd_config").open() as stream:
-            text = stream.read()
         yield started
-        assert (started.folder / "sshd_config").read_text() == text
 
 
 @pytest.fixture

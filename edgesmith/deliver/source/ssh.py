@@ -11,7 +11,6 @@ import re
 import resource
 import shutil
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -51,7 +50,7 @@ class Ssh:
         self._target, self._root = target, root
         config = os.environ.get(CONFIG)
         self._command = [
-            *(program, "-q", "-b", "-"),
+            *(program, "-b", "-"),
             *(("-F", config) if config else ()),
             *(word for key, value in _OPTIONS.items() for word in ("-o", f"{key}={value}")),
             *(("-P", str(target.port)) if target.port else ()),
@@ -68,11 +67,11 @@ class Ssh:
         # `reget` wants something to go on with, and refuses what is as long as the original.
         have = part.stat().st_size if part.exists() else 0
         words = f"{'reget' if have else 'get'} {_quoted(path)} {_quoted(str(part))}\n"
-        with tempfile.TemporaryFile() as messages:
-            process = self._start(messages.fileno(), limit_bytes)
+        process = self._start(limit_bytes)
+        if process.stdin is None or process.stderr is None:
+            raise RuntimeError("sftp has no pipes")
+        with process.stdin, process.stderr:
             try:
-                if process.stdin is None:
-                    raise RuntimeError("sftp has no pipe")
                 with contextlib.suppress(BrokenPipeError):  # its messages say why
                     process.stdin.write(words.encode())
                     process.stdin.close()
@@ -81,11 +80,10 @@ class Ssh:
                 if process.poll() is None:
                     process.kill()
                 process.wait()
-            messages.seek(0)
-            text = messages.read(1 << 16).decode(errors="replace").strip()
+            text = process.stderr.read(1 << 16).decode(errors="replace").strip()
         self._judge(process.returncode, text, place, part, limit_bytes)
 
-    def _start(self, messages: int, limit_bytes: int) -> subprocess.Popen[bytes]:
+    def _start(self, limit_bytes: int) -> subprocess.Popen[bytes]:
         def no_longer() -> None:  # the kernel's own ceiling, whatever the server sends
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
 
@@ -93,7 +91,7 @@ class Ssh:
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=messages,
+            stderr=subprocess.PIPE,
             preexec_fn=no_longer,  # noqa: PLW1509 (no thread runs here)
             start_new_session=True,
         )
@@ -148,8 +146,8 @@ def open_source(address: str) -> Ssh:
 
 
 def _quoted(word: str) -> str:
-    """A word of sftp's batch language, in which globs stay special inside quotes."""
-    return '"' + re.sub(r'([\\"*?\[\]])', r"\\\1", word) + '"'
+    """A word of sftp's batch language; inside quotes it takes `*`, `?` and `[` as they are."""
+    return '"' + re.sub(r'([\\"])', r"\\\1", word) + '"'
 
 
 def _last(text: str) -> str:
