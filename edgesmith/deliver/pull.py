@@ -74,9 +74,7 @@ def pull(store: Store, source: Source, request: Request, say: Callable[[str], No
             meter = _fetch(store, source, wanted, request)
             number = store.next_number()
             store.drop_after(active.number if active else 0)
-            release = _build(
-                store, number, offered, key_id, source, request, wanted, default, say
-            )
+            release = _build(store, number, offered, key_id, source, request, wanted, default, say)
         else:
             release = same
         changed = active is None or release.number != active.number

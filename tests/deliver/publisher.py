@@ -1,6 +1,8 @@
 """A DVC remote with a signed manifest, laid out as DVC and `edgesmith publish` do, without DVC."""
 
+import base64
 import hashlib
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,8 +41,8 @@ class Publisher:
             target=contract.target,
             files=tuple(self._file(path) for path in sorted(folder.iterdir())),
             golden=Golden(
-                image=self._object(image),
-                output=self._object(output),
+                image=self.put_object(image),
+                output=self.put_object(output),
                 min_sqnr_db=40,
                 engine=session.engine,
             ),
@@ -59,6 +61,11 @@ class Publisher:
         self.write(manifest.canonical(made))
         return made
 
+    def last(self) -> Artifact:
+        """The first artifact of what was published last."""
+        sealed = json.loads((self.remote / manifest.PATH).read_bytes())
+        return manifest.parse(base64.b64decode(sealed["payload"]), "test").artifacts[0]
+
     def write(self, payload: bytes) -> None:
         """Sign a payload, whatever it is."""
         path = self.remote / manifest.PATH
@@ -71,7 +78,7 @@ class Publisher:
         place = f"files/md5/{md5[:2]}/{md5[2:]}"
         return File(name=path.name, **self._put(content, place))
 
-    def _object(self, content: bytes) -> Object:
+    def put_object(self, content: bytes) -> Object:
         place = f"{manifest.OBJECTS}/{hashlib.sha256(content).hexdigest()}"
         return Object(**self._put(content, place))
 

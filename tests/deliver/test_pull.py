@@ -1,3 +1,5 @@
+import base64
+import json
 import os
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -6,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgesmith import contract as contracts
-from edgesmith.deliver import manifest, pull, selftest
+from edgesmith.deliver import golden, manifest, pull, selftest
 from edgesmith.deliver.errors import (
     DeliverError,
     KeyFileError,
@@ -50,9 +52,9 @@ def test_artifact_with_another_output_stays_inactive(
     quantized = contracts.read(make(tmp_path / "second", seed=1))
     assert quantized.variant == "tiny"
     second = publisher.artifact(tmp_path / "second/tiny/onnx")
-    lie = publisher._object(_negated(publisher, second))
-    golden = second.golden.model_copy(update={"output": lie})
-    publisher.publish(second.model_copy(update={"golden": golden}))
+    lie = publisher.put_object(_negated(publisher, second))
+    changed = second.golden.model_copy(update={"output": lie})
+    publisher.publish(second.model_copy(update={"golden": changed}))
     with pytest.raises(SelfTestError, match="another output here"):
         pull_()
     assert store.current() == before and contracts.verify(before)
@@ -60,8 +62,6 @@ def test_artifact_with_another_output_stays_inactive(
 
 
 def _negated(publisher: Publisher, artifact: manifest.Artifact) -> bytes:
-    from edgesmith.deliver import golden
-
     return golden.encode(-golden.decode(publisher.remote / artifact.golden.output.place))
 
 
@@ -143,29 +143,21 @@ def test_damaged_file_of_the_active_release_is_fetched_again(
 def test_older_manifest_is_refused_unless_asked_for(published: Publisher, pull_: Pull):
     path = published.remote / manifest.PATH
     old = path.read_bytes()
-    artifact = _artifact(published)
+    artifact = published.last()
     published.publish(artifact)
     pull_()
     path.write_bytes(old)
-    with pytest.raises(ManifestError, match="serial 1 .* has seen serial 2"):
+    with pytest.raises(ManifestError, match=r"serial 1 .* has seen serial 2"):
         pull_()
     assert not pull_(allow_older=True).changed
 
 
 @pytest.mark.usefixtures("untested")
 def test_expired_manifest_is_refused_unless_asked_for(published: Publisher, pull_: Pull):
-    published.publish(_artifact(published), expires=datetime.now(UTC) - timedelta(seconds=1))
+    published.publish(published.last(), expires=datetime.now(UTC) - timedelta(seconds=1))
     with pytest.raises(ManifestError, match="expired on"):
         pull_()
     assert pull_(allow_older=True).changed
-
-
-def _artifact(publisher: Publisher) -> manifest.Artifact:
-    import base64
-    import json
-
-    sealed = json.loads((publisher.remote / manifest.PATH).read_bytes())
-    return manifest.parse(base64.b64decode(sealed["payload"]), "test").artifacts[0]
 
 
 def test_nothing_is_fetched_without_a_trusted_key(
@@ -183,9 +175,6 @@ def test_nothing_is_fetched_without_a_trusted_key(
 
 def test_manifest_that_was_changed_is_refused(published: Publisher, pull_: Pull):
     path = published.remote / manifest.PATH
-    import base64
-    import json
-
     sealed = json.loads(path.read_bytes())
     payload = base64.b64decode(sealed["payload"]).replace(b'"serial":1', b'"serial":9')
     sealed["payload"] = base64.b64encode(payload).decode()
@@ -195,7 +184,7 @@ def test_manifest_that_was_changed_is_refused(published: Publisher, pull_: Pull)
 
 
 def test_device_that_runs_none_of_it_is_told_why(published: Publisher, store: Store, pull_: Pull):
-    published.publish(_artifact(published).model_copy(update={"format": "hef"}))
+    published.publish(published.last().model_copy(update={"format": "hef"}))
     with pytest.raises(DeliverError, match="tiny/hef: host does not take hef; it takes onnx"):
         pull_()
 
@@ -204,7 +193,7 @@ def test_device_that_runs_none_of_it_is_told_why(published: Publisher, store: St
 def test_manifest_that_promises_another_target_than_the_contract_is_refused(
     published: Publisher, pull_: Pull
 ) -> None:
-    published.publish(_artifact(published).model_copy(update={"precision": "int8"}))
+    published.publish(published.last().model_copy(update={"precision": "int8"}))
     with pytest.raises(ManifestError, match="precision 'int8', its contract 'fp32'"):
         pull_()
 
@@ -255,6 +244,6 @@ def test_disk_that_fills_meanwhile_stops_the_pull_and_what_came_is_used_later(
         done = pull_(store=held)
         assert done.changed and done.resumed_bytes > 500_000
         assert done.resumed_bytes + done.received_bytes < 1_010_000
-        assert big(_artifact(published)).size_bytes == 1_000_000
+        assert big(published.last()).size_bytes == 1_000_000
     finally:
         subprocess.run(["umount", small], check=True)

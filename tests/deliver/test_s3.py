@@ -7,11 +7,12 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from edgesmith.deliver import selftest
 from edgesmith.deliver.errors import MissingError, SourceError
 from edgesmith.deliver.source.source import open_source
 from tests.deliver.conftest import WEIGHT, Pull
 from tests.deliver.publisher import Publisher, big
-from tests.deliver.test_pull import PASSED, _artifact, selftest
+from tests.deliver.test_pull import PASSED
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_whole_artifact_from_s3(bucket: str, pull_: Pull) -> None:
 def test_begun_object_is_gone_on_with_from_s3(
     bucket: str, published: Publisher, tmp_path: Path
 ) -> None:
-    wanted = big(_artifact(published))
+    wanted = big(published.last())
     content = (published.remote / wanted.place).read_bytes()
     part = tmp_path / "part"
     part.write_bytes(content[:300_000])

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.ssh.loopback import Loopback, loopback, why_not
+from edgesmith.deliver import selftest
 from edgesmith.deliver.errors import MissingError, SourceError, TransferError
 from edgesmith.deliver.source.source import open_source
 from edgesmith.remote.connection import CONFIG
 from tests.deliver.conftest import WEIGHT, Pull
 from tests.deliver.publisher import Publisher, big
-from tests.deliver.test_pull import _artifact, selftest, PASSED
+from tests.deliver.test_pull import PASSED
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +26,7 @@ def host() -> Iterator[Loopback]:
 
 
 @pytest.fixture
-def address(
-    host: Loopback, published: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
+def address(host: Loopback, published: Publisher, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Of a copy of the remote on the host, in a folder with a space, a quote and a bracket."""
     monkeypatch.setenv(CONFIG, str(host.config))
     monkeypatch.setattr(selftest, "test", lambda *_: PASSED)
@@ -47,7 +46,7 @@ def test_whole_artifact_over_ssh(address: str, pull_: Pull) -> None:
 def test_begun_file_is_gone_on_with_over_ssh(
     address: str, published: Publisher, tmp_path: Path
 ) -> None:
-    wanted = big(_artifact(published))
+    wanted = big(published.last())
     content = (published.remote / wanted.place).read_bytes()
     part = tmp_path / "part"
     for begun in (b"", content[:300_000], content):
@@ -62,7 +61,7 @@ def test_file_longer_than_signed_stops_at_its_size_over_ssh(
     address: str, published: Publisher, tmp_path: Path
 ) -> None:
     part = tmp_path / "part"
-    place = big(_artifact(published)).place
+    place = big(published.last()).place
     with pytest.raises(SourceError, match="longer than the 5,000 bytes"):
         open_source(address).fetch(place, part, 5000, lambda _: None)
     assert part.stat().st_size <= 5120  # ulimit counts blocks on some systems

@@ -1,13 +1,13 @@
 import pytest
 
+from edgesmith.deliver import selftest
 from edgesmith.deliver.errors import MissingError, ObjectError, SourceError, TransferError
-from edgesmith.deliver.pull import selftest
 from edgesmith.deliver.source.source import open_source
 from edgesmith.deliver.store import Store
 from tests.deliver.conftest import WEIGHT, Pull
-from tests.deliver.publisher import Publisher
+from tests.deliver.publisher import Publisher, big
 from tests.deliver.server import Web
-from tests.deliver.test_pull import PASSED, _artifact, big
+from tests.deliver.test_pull import PASSED
 
 
 @pytest.fixture(autouse=True)
@@ -16,13 +16,13 @@ def _untested(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _place(publisher: Publisher) -> str:
-    return big(_artifact(publisher)).place
+    return big(publisher.last()).place
 
 
 def test_whole_artifact_over_http(published: Publisher, web: Web, pull_: Pull) -> None:
     done = pull_(web.address)
     assert done.changed and done.received_bytes == sum(
-        part.size_bytes for part in _artifact(published).objects
+        part.size_bytes for part in published.last().objects
     )
 
 
@@ -57,7 +57,7 @@ def test_rest_of_another_content_is_thrown_away(
     published: Publisher, web: Web, pull_: Pull, store: Store
 ) -> None:
     with store.lock():
-        wanted = big(_artifact(published))
+        wanted = big(published.last())
         (store.partial / wanted.sha256).write_bytes(b"x" * 1000)
     assert pull_(web.address).changed
     assert [r for path, r in web.seen if path == f"/{wanted.place}"] == ["bytes=1000-", ""]
@@ -106,9 +106,7 @@ def test_busy_server_is_asked_again(published: Publisher, web: Web, pull_: Pull)
     assert pull_(web.address).changed
 
 
-def test_server_that_refuses_says_what_is_sent(
-    published: Publisher, web: Web, pull_: Pull
-) -> None:
+def test_server_that_refuses_says_what_is_sent(published: Publisher, web: Web, pull_: Pull) -> None:
     web.statuses = [401]
     with pytest.raises(SourceError, match="EDGESMITH_AUTHORIZATION"):
         pull_(web.address)
