@@ -113,7 +113,7 @@ class Artifact(_Part):
 class Manifest(_Part):
     """One publication. `serial` only ever rises; `default` is the variant that `current` is."""
 
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     serial: int = Field(ge=1, lt=1 << 53)
     created: AwareDatetime
     expires: AwareDatetime | None = None

@@ -70,8 +70,8 @@ def accept(store: Store, offered: Manifest, key_id: str, origin: str, allow_olde
                 "there, or the source is a stale copy; publish again, or take it with --allow-older"
             )
     if offered.serial > seen:
-        seen = {**known.seen, key_id: offered.serial}
-        _write(store, Accepted(seen=seen, rejected=known.rejected))
+        newest = {**known.seen, key_id: offered.serial}
+        _write(store, Accepted(seen=newest, rejected=known.rejected))
     if offered.serial <= rejected and not allow_older:
         raise ManifestError(
             f"{origin}: serial {offered.serial} was rolled back from on this device; publish a "

@@ -1,4 +1,5 @@
 import base64
+import errno
 import json
 import os
 import subprocess
@@ -124,6 +125,18 @@ def test_variant_that_is_asked_for_joins_what_is_there(
     assert store.current("tiny").name == "tiny" and store.current().name == "other"
     with pytest.raises(StoreError, match="has no 'absent', it has other, tiny"):
         store.current("absent")
+
+
+@pytest.mark.usefixtures("untested")
+def test_files_are_copied_where_there_are_no_hard_links(
+    published: Publisher, store: Store, pull_: Pull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "as FAT answers")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    assert pull_().changed
+    assert (store.current() / "notes.bin").stat().st_nlink == 1
 
 
 @pytest.mark.usefixtures("untested")

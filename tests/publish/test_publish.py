@@ -116,6 +116,7 @@ def test_artifact_that_differs_from_its_lock_is_refused(checkout: Path, what: st
         _publish(checkout)
 
 
+@pytest.mark.slow
 def test_artifacts_alone_are_enough_to_publish(checkout: Path) -> None:
     shutil.rmtree(checkout / "built")
     assert _publish(checkout).manifest.default == "base"
@@ -131,6 +132,7 @@ def test_self_test_needs_an_image(checkout: Path) -> None:
         _publish(checkout, golden=None)
 
 
+@pytest.mark.slow
 def test_publication_somewhere_else_is_said(checkout: Path, tmp_path: Path) -> None:
     done = _publish(checkout, output=tmp_path / "out")
     assert not done.beside_remote and done.path == tmp_path / "out/edgesmith/manifest.json"

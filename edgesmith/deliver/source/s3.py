@@ -12,7 +12,7 @@ from datetime import timedelta
 from urllib.parse import quote, urlsplit
 
 import minio
-from minio.credentials import (
+from minio.credentials.providers import (
     AWSConfigProvider,
     ChainedProvider,
     EnvAWSProvider,
