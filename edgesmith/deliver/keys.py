@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from edgesmith.deliver.errors import KeyFileError
 
-_PREFIX = "ed25519:"
+# Of the public line.
+PREFIX = "ed25519:"
 _RAW_BYTES = 32
 # Whoever reads the file can sign; only the owner may.
 _MODE = 0o600
@@ -73,17 +74,17 @@ def load(path: Path) -> Ed25519PrivateKey:
 def public_text(key: Ed25519PublicKey) -> str:
     """The line that a device is given: `ed25519:` and 44 characters."""
     raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    return _PREFIX + base64.b64encode(raw).decode()
+    return PREFIX + base64.b64encode(raw).decode()
 
 
 def parse(text: str) -> Ed25519PublicKey:
     """The public key in a line of text; KeyFileError for anything else."""
     text = text.strip()
     try:
-        raw = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
+        raw = base64.b64decode(text.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError) as fault:
         raise KeyFileError(f"{_shown(text)}: {_FORM}") from fault
-    if not text.startswith(_PREFIX) or len(raw) != _RAW_BYTES:
+    if not text.startswith(PREFIX) or len(raw) != _RAW_BYTES:
         raise KeyFileError(f"{_shown(text)}: {_FORM}")
     return Ed25519PublicKey.from_public_bytes(raw)
 

@@ -44,8 +44,15 @@ def trusted(store: Store) -> dict[str, Ed25519PublicKey]:
 
 def given(text: str) -> dict[str, Ed25519PublicKey]:
     """The key in a line of text, or in a file with that line, by its identity."""
-    path = Path(text)
-    line = text if text.startswith("ed25519:") or not path.is_file() else path.read_text()
+    line = text
+    if not text.startswith(keys.PREFIX):
+        try:
+            line = Path(text).read_text()
+        except (OSError, UnicodeDecodeError) as fault:
+            raise KeyFileError(
+                f"--key {text[:60]}: neither a line that begins with {keys.PREFIX} nor a file with "
+                f"one ({fault.__class__.__name__}); `edgesmith publish` prints it"
+            ) from fault
     key = keys.parse(line)
     return {keys.identity(key): key}
 

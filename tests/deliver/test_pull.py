@@ -183,6 +183,9 @@ def test_nothing_is_fetched_without_a_trusted_key(
         pull_(key=other.public)
     with pytest.raises(KeyFileError, match="not a public key"):
         pull_(key="ed25519:AAAA")
+    for key in (str(tmp_path / "absent.pub"), "x" * 5000):
+        with pytest.raises(KeyFileError, match="neither a line that begins with ed25519:"):
+            pull_(key=key)
     assert not list(store.root.glob("keys/*")) and not list(store.root.glob("objects/*"))
 
 
