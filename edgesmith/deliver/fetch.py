@@ -59,14 +59,19 @@ def missing(store: Store, objects: Sequence[Object]) -> list[Object]:
     return list(found.values())
 
 
-def require_space(store: Store, objects: Sequence[Object]) -> None:
-    """SpaceError unless what is still to come fits the disk."""
+def require_space(store: Store, objects: Sequence[Object], placed_bytes: int) -> None:
+    """SpaceError unless what is still to come fits the disk.
+
+    `placed_bytes` is what the release's folders hold: nothing more where they are hard links.
+    """
     have = sum(
         min(path.stat().st_size, part.size_bytes)
         for part in objects
         if (path := _part(store, part)).exists()
     )
     needed = sum(part.size_bytes for part in objects) - have + _SLACK_BYTES
+    with _disk(store):
+        needed += 0 if store.has_links() else placed_bytes
     free = store.free_bytes()
     if needed > free:
         raise SpaceError(

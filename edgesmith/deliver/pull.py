@@ -171,7 +171,7 @@ def _find_same(store: Store, default: str, wanted: dict[str, Artifact]) -> Relea
 
 def _fetch(store: Store, source: Source, wanted: Mapping[str, Artifact], request: Request) -> Meter:
     objects = fetch.missing(store, [part for a in wanted.values() for part in a.objects])
-    fetch.require_space(store, objects)
+    fetch.require_space(store, objects, sum(a.size_bytes for a in wanted.values()))
     meter = Meter(sum(part.size_bytes for part in objects), request.quiet)
     fetch.fetch(store, source, objects, meter, request.attempts)
     if objects:

@@ -192,6 +192,22 @@ class Store:
             path.unlink()
         return freed
 
+    def has_links(self) -> bool:
+        """Whether `place` costs no space."""
+        probe = self.partial / "probe"
+        link = self.partial / "probe.link"
+        for path in (probe, link):
+            path.unlink(missing_ok=True)
+        probe.touch()
+        try:
+            link.hardlink_to(probe)
+        except OSError:
+            return False
+        finally:
+            for path in (probe, link):
+                path.unlink(missing_ok=True)
+        return True
+
     def free_bytes(self) -> int:
         """What a user like this one may still write where the store is."""
         return shutil.disk_usage(self.root).free

@@ -20,7 +20,7 @@ from edgesmith.deliver.errors import (
     StoreError,
 )
 from edgesmith.deliver.store import Store
-from tests.deliver.conftest import Pull
+from tests.deliver.conftest import WEIGHT, Pull
 from tests.deliver.publisher import Publisher, big, make
 
 PASSED = selftest.Tested(200.0, 1.0, 1.0, "not run")
@@ -137,6 +137,10 @@ def test_files_are_copied_where_there_are_no_hard_links(
     monkeypatch.setattr(Path, "hardlink_to", refuse)
     assert pull_().changed
     assert (store.current() / "notes.bin").stat().st_nlink == 1
+    monkeypatch.setattr(Store, "free_bytes", lambda _: 2_500_000)  # enough for one of the two
+    published.publish(published.artifact(make(store.root / "../next", weight=WEIGHT, seed=1)))
+    with pytest.raises(SpaceError, match=r"3\.1 MB are needed"):
+        pull_()
 
 
 @pytest.mark.usefixtures("untested")

@@ -1,6 +1,7 @@
 """Against a DVC checkout with a local remote, by DVC's own commands."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -34,6 +35,7 @@ def _dvc(folder: Path, *words: object) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "dvc", *map(str, words)],
         cwd=folder,
+        env={**os.environ, "DVC_NO_ANALYTICS": "1"},
         capture_output=True,
         text=True,
         check=False,
