@@ -26,6 +26,8 @@ from edgesmith import (
     cli_ncnn,
     cli_predict,
     cli_profile,
+    cli_publish,
+    cli_pull,
     cli_remote,
     cli_sensors,
     cli_slim,
@@ -170,6 +172,10 @@ app.add_typer(cli_hailo.app, name="hailo")
 app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)
 app.command(epilog=cli_predict.EXAMPLE)(cli_predict.predict)
 app.command(epilog=cli_profile.EXAMPLE)(cli_profile.profile)
+app.command(epilog=cli_publish.EXAMPLE)(cli_publish.publish)
+app.command(epilog=cli_pull.EXAMPLE)(cli_pull.pull)
+app.command(epilog=cli_pull.EXAMPLE_RELEASES)(cli_pull.releases)
+app.command(epilog=cli_pull.EXAMPLE_ROLLBACK)(cli_pull.rollback)
 app.command("ncnn-quantize", epilog=cli_ncnn.EXAMPLE)(cli_ncnn.ncnn_quantize)
 app.command(epilog=cli_sensors.EXAMPLE)(cli_sensors.sensors)
 app.command(epilog=cli_slim.EXAMPLE)(cli_slim.slim)

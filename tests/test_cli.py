@@ -83,6 +83,10 @@ def test_command_line_imports_nothing_heavy_before_a_command_runs() -> None:
         "probe",
         "profile",
         "lint",
+        "publish",
+        "pull",
+        "releases",
+        "rollback",
     ],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:

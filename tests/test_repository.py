@@ -14,6 +14,7 @@ from tests.imports import ROOT, closure, find, imports_of, sources
 DEVICE_SIDE = (
     *("contract", "preprocess", "decode", "cli", "cli_ncnn", "runtimes", "bench", "device"),
     *("ncnn_int8", "remote", "cli_remote", "serve", "events", "cli_events", "cli_sync"),
+    *("deliver", "cli_pull"),
 )
 BUILD_SIDE = ("edgesmith/tasks", "edgesmith/compress", "edgesmith/formats")
 HEAVY = {"torch", "torchvision", "timm", "torchao", "onnx", "onnxslim", "dvc"}

@@ -152,6 +152,7 @@ def _serve(folder: Path, account: str, port: int) -> subprocess.Popen[bytes]:
         "KbdInteractiveAuthentication": "no",
         "UseDNS": "no",
         "AllowUsers": account,
+        "Subsystem": "sftp internal-sftp",
     }
     config = folder / "sshd_config"
     config.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
