@@ -91,9 +91,31 @@ def serve(
         list[str],
         typer.Option(help="cpu, cuda, openvino …; best first, repeatable.", rich_help_panel=_MODEL),
     ] = ["cpu"],  # noqa: B006 (typer copies it)
-    jsonl: Annotated[
-        Path | None, typer.Option(help="File of JSON lines.", rich_help_panel=_OUTPUTS)
+    http: Annotated[
+        str | None,
+        typer.Option(
+            help="Port, or HOST:PORT, of the live page, /metrics (Prometheus) and /healthz. 8080 "
+            "is for this machine alone, 0.0.0.0:8080 for everyone in the network.",
+            rich_help_panel=_OUTPUTS,
+        ),
     ] = None,
+    jsonl: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of JSON lines, one per frame, rotated by size; - is standard output.",
+            rich_help_panel=_OUTPUTS,
+        ),
+    ] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(help="Annotated video, .mkv or .avi.", rich_help_panel=_OUTPUTS),
+    ] = None,
+    window: Annotated[
+        bool,
+        typer.Option(
+            "--window", help="Show it where there is a display.", rich_help_panel=_OUTPUTS
+        ),
+    ] = False,
     fallback: Annotated[
         Path | None,
         typer.Option(
@@ -167,7 +189,10 @@ def settings_of(
     threshold: float | None,
     threads: int,
     provider: list[str],
+    http: str | None,
     jsonl: Path | None,
+    video: Path | None,
+    window: bool,
     fallback: Path | None,
     smaller: list[Path],
     governor: bool,
@@ -204,7 +229,7 @@ def settings_of(
             every="adaptive" if every == "adaptive" else int(every),
             target_fps=target_fps,
             govern=governor,
-            outputs=Outputs(jsonl=jsonl),
+            outputs=Outputs(jsonl=jsonl, video=video, http=http, window=window),
             watch=Watch(hang_s=hang_after, start_s=start_within, failures=failures),
         )
     except ValidationError as error:

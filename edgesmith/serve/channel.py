@@ -27,7 +27,7 @@ _SLOT_BYTES = 8 * _SLOT_WORDS + NOTE_BYTES + PIXELS_BYTES
 
 # Words of the region's header. `PUT` and `TAKEN` count frames from 1.
 _PUT, _TAKEN, _LATEST, _CLAIMED, _DROPPED, _ENDED, _LAST_INDEX = range(7)
-# Words of a slot: its number, index in the source, monotonic and wall clock (ns), size, note's size.
+# Words of a slot: its number, index in the source, monotonic and wall clock (ns), sizes.
 _NUMBER, _INDEX, _CAPTURED, _EPOCH, _ROWS, _COLUMNS, _NOTE = range(7)
 
 

@@ -115,8 +115,7 @@ class Inference:
             for seen in tracked
         )
         highest = max((seen.track or 0 for seen in numbered), default=0)
-        if highest > self._board.last_track:
-            self._board.last_track = highest
+        self._board.last_track = max(self._board.last_track, highest)
         return numbered
 
     def _load(self, artifact: str) -> Model:

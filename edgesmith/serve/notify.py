@@ -18,7 +18,7 @@ class Notifier:
         self.ping_s = int(limit) / 2e6 if limit.isdigit() else None
 
     def tell(self, **words: str) -> None:
-        """Send `NAME=word` lines, such as READY="1"; a receiver that is gone is no fault of ours."""
+        """Send `NAME=word` lines, such as READY="1"; nobody needs to receive them."""
         if not self._address:
             return
         text = "\n".join(f"{name}={word}" for name, word in words.items())

@@ -5,6 +5,8 @@ when it is done, `FAULT` with last words on the board when a restart would not m
 with a traceback otherwise.
 """
 
+# ruff: noqa: PLC0415
+
 from __future__ import annotations
 
 import ctypes
@@ -78,7 +80,7 @@ def configure_log() -> None:
 
 
 def _run(part: Part, given: Given, settings: Settings, board: Board) -> None:
-    # Each part imports what it alone needs. ruff: noqa: PLC0415
+    # Each part imports what it alone needs.
     frames, results = Channel(given.frames), Channel(given.results)
     process = os.getpid()
     if part == "capture":

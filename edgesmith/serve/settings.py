@@ -50,6 +50,9 @@ class Outputs(_Part):
     """Where results go."""
 
     jsonl: Path | None = None
+    video: Path | None = None
+    http: str | None = None
+    window: bool = False
 
 
 class Settings(_Part):

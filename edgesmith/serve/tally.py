@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -58,9 +59,6 @@ def _bin(ms: float) -> int:
 
 def _at(counts: list[int], rank: float) -> float:
     """The middle of the bin in which the frame of this rank lies."""
-    seen = 0
-    for number, count in enumerate(counts):
-        seen += count
-        if seen >= rank:
-            break
+    reached = enumerate(itertools.accumulate(counts))
+    number = next(number for number, seen in reached if seen >= rank)
     return float(_LOWEST_MS * _GROWTH ** (number + 0.5))

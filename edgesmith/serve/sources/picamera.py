@@ -108,4 +108,5 @@ def pipeline(width: int, height: int, fps: float | None) -> str:
 
 
 def _has_gstreamer() -> bool:
-    return cv2.CAP_GSTREAMER in cv2.videoio_registry.getCameraBackends()
+    # The list of backends names those that a plugin could add, too.
+    return bool(cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER))

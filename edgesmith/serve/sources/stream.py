@@ -57,5 +57,5 @@ class Stream:
 def without_password(address: str) -> str:
     """The address as it may stand in a log."""
     scheme, _, rest = address.partition("://")
-    host = rest.rpartition("@")[2] if "@" in rest.partition("/")[0] else rest
-    return f"{scheme}://{host}"
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
