@@ -243,9 +243,8 @@ def settings_of(
 
 # Of settings whose option has another name.
 _OPTIONS = {
-    "watch.hang_s": "--hang-after",
-    "watch.start_s": "--start-within",
-    "watch.failures": "--failures",
+    "hang_s": "--hang-after",
+    "start_s": "--start-within",
     "providers": "--provider",
 }
 
