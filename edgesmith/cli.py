@@ -19,12 +19,15 @@ from typer.core import TyperGroup
 from edgesmith import (
     cli_bench,
     cli_devices,
+    cli_grouped,
     cli_lint,
     cli_ncnn,
     cli_predict,
     cli_profile,
     cli_remote,
     cli_sensors,
+    cli_serve,
+    cli_service,
     cli_soak,
     cli_suite,
 )
@@ -162,6 +165,10 @@ app.command(epilog=cli_predict.EXAMPLE)(cli_predict.predict)
 app.command(epilog=cli_profile.EXAMPLE)(cli_profile.profile)
 app.command("ncnn-quantize", epilog=cli_ncnn.EXAMPLE)(cli_ncnn.ncnn_quantize)
 app.command(epilog=cli_sensors.EXAMPLE)(cli_sensors.sensors)
+app.command(cls=cli_grouped.Command, epilog=cli_serve.EXAMPLE)(cli_serve.serve)
+app.command("install-service", epilog=cli_service.EXAMPLE, context_settings=cli_service.CONTEXT)(
+    cli_service.install_service
+)
 app.command(epilog=cli_soak.EXAMPLE)(cli_soak.soak)
 
 

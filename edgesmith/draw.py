@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -20,12 +21,20 @@ _SMALLEST = 0.4
 _GOLDEN = 0.618034
 
 
-class _Pen(NamedTuple):
+class Pen(NamedTuple):
     """Sizes in pixels that suit an image; `scale` is the font's."""
 
     line: int
     scale: float
     stroke: int
+
+
+class Mark(NamedTuple):
+    """A box (left, top, right, bottom in pixels), what is written on it, and its colour."""
+
+    box: Sequence[float]
+    text: str
+    fill: Colour
 
 
 def draw(image: UInt8Array, detections: Detections, labels: list[str]) -> UInt8Array:
@@ -35,19 +44,41 @@ def draw(image: UInt8Array, detections: Detections, labels: list[str]) -> UInt8A
     top, and labels stay inside the image.
     """
     canvas = np.ascontiguousarray(image).copy()
+    mark(
+        canvas,
+        [
+            Mark(
+                [float(edge) for edge in box],
+                f"{labels[int(kind)]} {100 * score:.0f}%",
+                colour(int(kind)),
+            )
+            for box, score, kind in zip(*detections, strict=True)
+        ],
+    )
+    return canvas
+
+
+def mark(canvas: UInt8Array, marks: Sequence[Mark]) -> None:
+    """Draw boxes and their texts into (H, W, 3) uint8 itself; the first lies on top.
+
+    Colours are in the order of the canvas's channels.
+    """
+    pen = pen_for(canvas)
+    for box, _, fill in reversed(marks):
+        left, top, right, bottom = (round(edge) for edge in box)
+        cv2.rectangle(canvas, (left, top), (right, bottom), fill, pen.line)
+    for box, text, fill in reversed(marks):
+        _name(canvas, box, text, fill, pen)
+
+
+def pen_for(image: UInt8Array) -> Pen:
+    """Lines and letters that grow with the image's shorter side."""
     shorter = min(image.shape[:2])
-    pen = _Pen(
+    return Pen(
         line=max(1, round(shorter / 240)),
         scale=max(_SMALLEST, shorter / 1000),
         stroke=max(1, round(shorter / 500)),
     )
-    worst_first = list(zip(*detections, strict=True))[::-1]
-    for box, _, kind in worst_first:
-        left, top, right, bottom = (round(float(edge)) for edge in box)
-        cv2.rectangle(canvas, (left, top), (right, bottom), colour(int(kind)), pen.line)
-    for box, score, kind in worst_first:
-        _name(canvas, box, f"{labels[int(kind)]} {100 * score:.0f}%", colour(int(kind)), pen)
-    return canvas
 
 
 def colour(number: int) -> Colour:
@@ -59,13 +90,13 @@ def colour(number: int) -> Colour:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def _name(canvas: UInt8Array, box: np.ndarray, text: str, fill: Colour, pen: _Pen) -> None:
+def _name(canvas: UInt8Array, box: Sequence[float], text: str, fill: Colour, pen: Pen) -> None:
     """The text on a plate of the box's colour, above the box where there is room."""
     height, width = canvas.shape[:2]
     (wide, high), below = cv2.getTextSize(text, _FONT, pen.scale, pen.stroke)
     pad = pen.line + 1
     plate_width, plate_height = wide + 2 * pad, high + below + 2 * pad
-    left, top = round(float(box[0])), round(float(box[1]))
+    left, top = round(box[0]), round(box[1])
     x = max(0, min(left, width - plate_width))
     y = top - plate_height if top >= plate_height else min(top, height - plate_height)
     y = max(0, y)
