@@ -1,0 +1,1 @@
+"""Tracking quality on films with known tracks, against how often the detector runs."""
