@@ -154,8 +154,6 @@ class Supervisor:
         if orders != self._orders:
             if self._orders is None or orders.state != self._orders.state:
                 _log.info("state: %s", orders.state)
-            if self._orders is not None and orders.step != self._orders.step:
-                _log.warning("heat: %s", orders.step or "full speed again")
             self._orders = orders
             self.shared.board.order(orders)
 
