@@ -113,8 +113,8 @@ def serve(
     events: Annotated[
         Path | None,
         typer.Option(
-            help="SQLite log of what came and went; edgesmith events lists it, edgesmith sync ships "
-            "it.",
+            help="SQLite log of what came and went: edgesmith events lists it, edgesmith sync "
+            "ships it.",
             rich_help_panel=_OUTPUTS,
         ),
     ] = None,
