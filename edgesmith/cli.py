@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from edgesmith import (
     cli_bench,
     cli_devices,
+    cli_events,
     cli_grouped,
     cli_lint,
     cli_ncnn,
@@ -30,6 +31,7 @@ from edgesmith import (
     cli_service,
     cli_soak,
     cli_suite,
+    cli_sync,
 )
 from edgesmith.cli_options import ArtifactArgument, JsonOption, print_pairs
 from edgesmith.errors import EdgesmithError, RuntimeUnavailableError
@@ -170,6 +172,8 @@ app.command("install-service", epilog=cli_service.EXAMPLE, context_settings=cli_
     cli_service.install_service
 )
 app.command(epilog=cli_soak.EXAMPLE)(cli_soak.soak)
+app.command(epilog=cli_events.EXAMPLE)(cli_events.events)
+app.command(epilog=cli_sync.EXAMPLE)(cli_sync.sync)
 
 
 def _require_build_side(command: str, module: str) -> None:

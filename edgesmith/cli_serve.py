@@ -110,6 +110,22 @@ def serve(
         Path | None,
         typer.Option(help="Annotated video, .mkv or .avi.", rich_help_panel=_OUTPUTS),
     ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            help="SQLite log of what came and went: edgesmith events lists it, edgesmith sync "
+            "ships it.",
+            rich_help_panel=_OUTPUTS,
+        ),
+    ] = None,
+    event_pictures: Annotated[
+        bool,
+        typer.Option(
+            "--event-pictures",
+            help="Keep a small picture of each new object in it.",
+            rich_help_panel=_OUTPUTS,
+        ),
+    ] = False,
     window: Annotated[
         bool,
         typer.Option(
@@ -134,7 +150,9 @@ def serve(
     ] = [],  # noqa: B006 (typer copies it)
     governor: Annotated[
         bool,
-        typer.Option(help="Slow down from 75 °C, stop to cool at 85 °C.", rich_help_panel=_WATCH),
+        typer.Option(
+            help="Slow down from 75 °C, stop at 90 °C until it is 70 °C.", rich_help_panel=_WATCH
+        ),
     ] = True,
     hang_after: Annotated[
         float,
@@ -192,6 +210,8 @@ def settings_of(
     http: str | None,
     jsonl: Path | None,
     video: Path | None,
+    events: Path | None,
+    event_pictures: bool,
     window: bool,
     fallback: Path | None,
     smaller: list[Path],
@@ -229,7 +249,14 @@ def settings_of(
             every="adaptive" if every == "adaptive" else int(every),
             target_fps=target_fps,
             govern=governor,
-            outputs=Outputs(jsonl=jsonl, video=video, http=http, window=window),
+            outputs=Outputs(
+                jsonl=jsonl,
+                video=video,
+                http=http,
+                events=events,
+                event_pictures=event_pictures,
+                window=window,
+            ),
             watch=Watch(hang_s=hang_after, start_s=start_within, failures=failures),
         )
     except ValidationError as error:
@@ -243,9 +270,8 @@ def settings_of(
 
 # Of settings whose option has another name.
 _OPTIONS = {
-    "watch.hang_s": "--hang-after",
-    "watch.start_s": "--start-within",
-    "watch.failures": "--failures",
+    "hang_s": "--hang-after",
+    "start_s": "--start-within",
     "providers": "--provider",
 }
 

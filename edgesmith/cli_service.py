@@ -95,7 +95,7 @@ def _service(name: str, words: list[str], options: dict[str, Any], user: bool) -
     if not re.fullmatch(r"[A-Za-z0-9:_.@-]+", name):
         raise ServeError(f"--name {name}: letters, digits and :_.@- alone make a unit's name")
     here = Path.cwd()
-    outputs = [options[key] for key in ("jsonl", "video") if options[key] is not None]
+    outputs = [options[key] for key in ("jsonl", "video", "events") if options[key] is not None]
     return Service(
         name=name,
         command=[str(Path(sys.executable).absolute()), "-m", "edgesmith", "serve", *words],

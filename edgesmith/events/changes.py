@@ -85,8 +85,8 @@ class Changes:
         for part, count in status.restarts.items():
             before_count = was.restarts.get(part, 0) if was else 0
             if count > before_count:
-                more = {"part": part, "restarts": count}
-                yield Event("restart", at, f"{part} was replaced", more=more)
+                of_part = {"part": part, "restarts": count}
+                yield Event("restart", at, f"{part} was replaced", more=of_part)
 
     def _gone(self, now: float) -> Iterator[Event]:
         for track, seen in list(self._objects.items()):

@@ -42,10 +42,11 @@ class Capture:
         if not self._settings.source.live:
             self._wait_for_model()
         while source is not None and not self._at_end():
+            reading = source
             try:
-                source = self._read(source)
+                source = self._read(reading)
             except SourceLostError as error:
-                source.close()
+                reading.close()
                 source = self._look_for(str(error))
         if source is not None:
             source.close()

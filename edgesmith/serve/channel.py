@@ -32,13 +32,13 @@ _NUMBER, _INDEX, _CAPTURED, _EPOCH, _ROWS, _COLUMNS, _NOTE = range(7)
 
 
 class Item(NamedTuple):
-    """One frame on its way.
+    """One frame on its way, by its number in the source.
 
     `captured_ns` is monotonic, for intervals; `epoch_ns` the wall clock, for records. `image` is
     (H, W, 3) uint8 BGR; of a taken item it lies in the channel until `done`.
     """
 
-    index: int
+    number: int
     captured_ns: int
     epoch_ns: int
     image: UInt8Array
@@ -108,7 +108,7 @@ class Channel:
             if self.handle.newest and put > taken:
                 self._words[_DROPPED] += 1
             self._words[_LATEST] = slot
-            self._words[_LAST_INDEX] = item.index + 1
+            self._words[_LAST_INDEX] = item.number + 1
             self._words[_PUT] = put + 1
         finally:
             self._region.unlock()
@@ -182,7 +182,7 @@ class Channel:
                 "loop takes 4096×3072 and 262144: choose a smaller --size"
             )
         words, note, pixels = self._slot(slot)
-        words[_NUMBER], words[_INDEX] = number, item.index
+        words[_NUMBER], words[_INDEX] = number, item.number
         words[_CAPTURED], words[_EPOCH] = item.captured_ns, item.epoch_ns
         words[_ROWS], words[_COLUMNS] = image.shape[:2]
         words[_NOTE] = len(item.note)
@@ -194,7 +194,7 @@ class Channel:
         shape = (words[_ROWS], words[_COLUMNS], 3)
         image = np.frombuffer(pixels, np.uint8, shape[0] * shape[1] * 3).reshape(shape)
         return Item(
-            index=words[_INDEX],
+            number=words[_INDEX],
             captured_ns=words[_CAPTURED],
             epoch_ns=words[_EPOCH],
             image=image,

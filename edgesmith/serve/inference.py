@@ -64,7 +64,7 @@ class Inference:
 
     def _handle(self, model: Model, item: Item, skip: float) -> None:
         # A process that was killed between handing the result over and `done` leaves it twice.
-        if item.index > self._results.last_index:
+        if item.number > self._results.last_index:
             result = self._result(model, item, skip)
             note = wire.encode(result)
             while not self._results.put(item._replace(note=note), _STEP_SECONDS):
@@ -89,7 +89,7 @@ class Inference:
         total_ms = 1000 * (time.perf_counter() - start)
         self._pace.measured(look_ms, total_ms - (look_ms or 0.0))
         return Result(
-            index=item.index,
+            index=item.number,
             captured_s=item.epoch_ns / 1e9,
             objects=self._seen,
             detected=detected,

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from edgesmith.device.sensors.find import find
-from edgesmith.serve.heat import Heat
+from edgesmith.serve.heat import Heat, governor
 from edgesmith.serve.notify import Notifier
 from edgesmith.serve.part import configure_log
 from edgesmith.serve.settings import Settings
@@ -25,7 +25,8 @@ def serve(settings: Settings, stop: Callable[[], bool]) -> Summary:
     sensors = find()
     if "temperature" in sensors.absent:
         _log.info("no temperature: %s", sensors.absent["temperature"])
-    heat = Heat(sensors, None)
+    governs = settings.govern and bool(sensors.temperatures)
+    heat = Heat(sensors, governor(settings) if governs else None)
     supervisor = Supervisor(settings, heat, Notifier())
     try:
         ending = supervisor.run(stop)

@@ -52,6 +52,8 @@ class Outputs(_Part):
     jsonl: Path | None = None
     video: Path | None = None
     http: str | None = None
+    events: Path | None = None
+    event_pictures: bool = False
     window: bool = False
 
 

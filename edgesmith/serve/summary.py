@@ -80,7 +80,7 @@ def summarise(supervisor: Supervisor, heat: Heat, ending: Ending) -> Summary:
         temperature_c_max=heat.highest_c,
         stages={
             name: Stage(
-                frames=found.count,
+                frames=found.frames,
                 p50_ms=round(found.p50, 3),
                 p90_ms=round(found.p90, 3),
                 max_ms=round(found.max, 3),

@@ -154,8 +154,6 @@ class Supervisor:
         if orders != self._orders:
             if self._orders is None or orders.state != self._orders.state:
                 _log.info("state: %s", orders.state)
-            if self._orders is not None and orders.step != self._orders.step:
-                _log.warning("heat: %s", orders.step or "full speed again")
             self._orders = orders
             self.shared.board.order(orders)
 
@@ -205,6 +203,7 @@ class _Progress:
         self._ready = False
         self._next_ping_s = 0.0
         self._next_status_s = 0.0
+        self._told: State | None = None
         self._counted = (time.monotonic(), 0)
 
     def feed(self, orders: Orders | None) -> None:
@@ -223,8 +222,11 @@ class _Progress:
             self._known = progress
             self._next_ping_s = now + ping_s / 2
             self._notifier.tell(WATCHDOG="1")
-        if now >= self._next_status_s and orders is not None:
+        if orders is None:
+            return
+        if now >= self._next_status_s or orders.state != self._told:
             self._next_status_s = now + _STATUS_SECONDS
+            self._told = orders.state
             since, before = self._counted
             fps = (frames - before) / (now - since) if now > since else 0.0
             self._counted = (now, frames)

@@ -19,7 +19,7 @@ BYTES = 8 * len(STAGES) * _BINS
 class Percentiles(NamedTuple):
     """Of one stage, in milliseconds; `max` is right to 1 % as well."""
 
-    count: int
+    frames: int
     p50: float
     p90: float
     max: float

@@ -55,6 +55,10 @@ def _open(settings: Settings) -> Iterator[Output]:
         from edgesmith.serve.outputs.http import Http, address
 
         yield Http(address(asked.http), labels, overlay)
+    if asked.events is not None:
+        from edgesmith.events.log import EventLog
+
+        yield EventLog(asked.events, labels, pictures=asked.event_pictures)
     if asked.window:
         from edgesmith.serve.outputs.window import Window
 

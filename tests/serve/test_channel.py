@@ -1,6 +1,7 @@
 import os
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,10 @@ from edgesmith.serve.channel import Channel, Item, new_channel
 def _item(index: int, shape: tuple[int, int] = (4, 6), note: bytes = b"") -> Item:
     image = np.full((*shape, 3), index % 256, np.uint8)
     return Item(index, time.monotonic_ns(), time.time_ns(), image, note)
+
+
+def _names(folder: str) -> set[str]:
+    return {path.name for path in Path(folder).iterdir()}
 
 
 def _queue() -> Channel:
@@ -37,7 +42,7 @@ def test_newest_frame_replaces_those_that_wait() -> None:
     channel = _newest()
     for index in range(5):
         assert channel.put(_item(index), 0)
-    assert channel.take(0).index == 4
+    assert channel.take(0).number == 4
     assert channel.dropped == 4 and channel.count == 5 and channel.last_index == 4
 
 
@@ -49,20 +54,20 @@ def test_frame_that_is_read_stays_whole_while_newer_ones_come() -> None:
         channel.put(_item(index), 0)
         assert (held.image == 1).all()
     channel.done()
-    assert channel.take(0).index == 8
+    assert channel.take(0).number == 8
     assert channel.dropped == 6
 
 
 def test_queue_keeps_order_and_makes_the_producer_wait() -> None:
     channel = _queue()
     assert [channel.put(_item(index), 0) for index in range(5)] == [True] * 4 + [False]
-    assert channel.take(0).index == 0
+    assert channel.take(0).number == 0
     assert not channel.put(_item(4), 0)  # taken is not done with
     channel.done()
     assert channel.put(_item(4), 0)
     indices = []
     while (item := channel.take(0)) is not None:
-        indices.append(item.index)
+        indices.append(item.number)
         channel.done()
     assert indices == [1, 2, 3, 4] and channel.dropped == 0
 
@@ -71,11 +76,11 @@ def test_what_a_killed_consumer_had_taken_comes_again_in_a_queue() -> None:
     channel = _queue()
     channel.put(_item(0), 0)
     channel.put(_item(1), 0)
-    assert channel.take(0).index == 0
+    assert channel.take(0).number == 0
     replacement = Channel(channel.handle)
-    assert replacement.take(0).index == 0
+    assert replacement.take(0).number == 0
     replacement.done()
-    assert replacement.take(0).index == 1
+    assert replacement.take(0).number == 1
 
 
 def test_replaced_producer_goes_on_after_the_last_frame() -> None:
@@ -85,7 +90,7 @@ def test_replaced_producer_goes_on_after_the_last_frame() -> None:
     replacement = Channel(channel.handle)
     assert replacement.last_index == 41
     replacement.put(_item(42), 0)
-    assert channel.take(0).index == 42
+    assert channel.take(0).number == 42
 
 
 def test_end_comes_after_the_last_frame() -> None:
@@ -93,7 +98,7 @@ def test_end_comes_after_the_last_frame() -> None:
     channel.put(_item(0), 0)
     channel.end()
     assert not channel.ended
-    assert channel.take(0).index == 0
+    assert channel.take(0).number == 0
     assert not channel.ended
     channel.done()
     assert channel.ended and channel.take(0) is None
@@ -102,12 +107,12 @@ def test_end_comes_after_the_last_frame() -> None:
 def test_waiting_consumer_is_woken() -> None:
     channel = _queue()
     threading.Timer(0.1, channel.put, (_item(3), 0)).start()
-    assert channel.take(20).index == 3
+    assert channel.take(20).number == 3
 
 
 def test_frame_that_does_not_fit_says_what_does() -> None:
     channel = _queue()
-    with pytest.raises(DataError, match="5000×4000 pixels.*4096×3072.*--size"):
+    with pytest.raises(DataError, match=r"5000×4000 pixels.*4096×3072.*--size"):
         channel.put(_item(0, (4000, 5000)), 0)
 
 
@@ -128,8 +133,8 @@ def test_frames_between_two_processes_are_never_torn(newest: bool) -> None:
     while not channel.ended:
         item = channel.take(1)
         if item is not None:
-            assert item.image.min() == item.image.max() == item.index % 256
-            seen.append(item.index)
+            assert item.image.min() == item.image.max() == item.number % 256
+            seen.append(item.number)
             channel.done()
     os.waitpid(producer, 0)
     assert seen == sorted(set(seen)) and seen[-1] == count - 1
@@ -148,10 +153,10 @@ def test_lock_of_a_process_that_died_is_free() -> None:
 
 
 def test_memory_has_no_name_and_goes_with_its_descriptor() -> None:
-    before = set(os.listdir("/dev/shm"))
+    before = _names("/dev/shm")
     channel = _newest()
     channel.put(_item(0), 0)
-    assert set(os.listdir("/dev/shm")) == before
-    descriptors = len(os.listdir("/proc/self/fd"))
+    assert _names("/dev/shm") == before
+    descriptors = len(_names("/proc/self/fd"))
     channel.close()
-    assert len(os.listdir("/proc/self/fd")) == descriptors - 3
+    assert len(_names("/proc/self/fd")) == descriptors - 3

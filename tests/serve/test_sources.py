@@ -89,7 +89,7 @@ def test_video_deleted_while_it_plays_plays_on(video: Path) -> None:
 
 def test_file_that_is_no_video_says_how_to_make_one(tmp_path: Path) -> None:
     (tmp_path / "film.mp4").write_bytes(b"not a video" * 100)
-    with pytest.raises(SourceError, match="not a video that FFmpeg reads.*convert it"):
+    with pytest.raises(SourceError, match=r"not a video that FFmpeg reads.*convert it"):
         _open("video", tmp_path / "film.mp4")
 
 
@@ -131,7 +131,7 @@ def test_stream_that_stalls_is_lost(camera: Camera) -> None:
 
 
 def test_stream_that_nobody_sends_may_come_later() -> None:
-    with pytest.raises(SourceLostError, match="http://127.0.0.1:9/x: no stream there"):
+    with pytest.raises(SourceLostError, match=r"http://127.0.0.1:9/x: no stream there"):
         _open("stream", "http://user:secret@127.0.0.1:9/x")
 
 
@@ -146,7 +146,7 @@ def test_slow_camera_has_more_time_between_two_frames(camera: Camera) -> None:
 
 
 def test_pi_camera_without_libcamera_says_what_to_install() -> None:
-    with pytest.raises(SourceError, match="not available: no Picamera2.*python3-picamera2"):
+    with pytest.raises(SourceError, match=r"not available: no Picamera2.*python3-picamera2"):
         _open("picamera")
 
 

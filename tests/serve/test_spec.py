@@ -58,7 +58,7 @@ def test_source_that_cannot_be_says_why_and_what_would_do(
 
 
 def test_options_that_cannot_be_are_named() -> None:
-    with pytest.raises(SourceError, match="width: .*greater than or equal to 16"):
+    with pytest.raises(SourceError, match=r"width: .*greater than or equal to 16"):
         parse("synthetic", width=2)
 
 

@@ -17,7 +17,7 @@ def test_percentiles_are_right_to_one_percent() -> None:
     found = counted.percentiles()["infer"]
     expected = [*np.percentile(times, [50, 90]), times.max()]
     assert found[1:] == pytest.approx(expected, rel=0.011)
-    assert found.count == 5000
+    assert found.frames == 5000
 
 
 def test_stages_are_counted_apart_and_absent_ones_not_at_all() -> None:
@@ -25,11 +25,11 @@ def test_stages_are_counted_apart_and_absent_ones_not_at_all() -> None:
     counted.add({"capture": 1.0, "latency": 50.0, "another": 3.0})
     counted.add({"capture": 1.0})
     found = counted.percentiles()
-    assert {stage: times.count for stage, times in found.items()} == {"capture": 2, "latency": 1}
+    assert {stage: times.frames for stage, times in found.items()} == {"capture": 2, "latency": 1}
 
 
 @pytest.mark.parametrize("ms", [0.0, -1.0, 1e9])
 def test_times_off_the_scale_are_counted_at_its_ends(ms: float) -> None:
     counted = _tally()
     counted.add({"wait": ms})
-    assert counted.percentiles()["wait"].count == 1
+    assert counted.percentiles()["wait"].frames == 1

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
+from edgesmith.draw import colour
 from edgesmith.events.changes import Changes
 from edgesmith.events.event import Event
 from edgesmith.preprocess import UInt8Array
@@ -123,6 +124,12 @@ class Http:
             found["status"] = record.of_status(status)
             found["frame"] = record.of_result(result, self._labels)
             found["size"] = size
+            found["colours"] = {
+                record.name(seen.label, self._labels): "#{:02x}{:02x}{:02x}".format(
+                    *colour(seen.label)
+                )
+                for seen in result.objects
+            }
             found["ms"] = _means(stages)
         return found
 

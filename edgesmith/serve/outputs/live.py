@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 
 from edgesmith.preprocess import UInt8Array
 from edgesmith.serve.outputs.overlay import Overlay
@@ -133,6 +134,7 @@ def encode(image: UInt8Array) -> bytes:
     height, width = image.shape[:2]
     if width > _WIDEST:
         size = (_WIDEST, max(1, round(height * _WIDEST / width)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        smaller = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        image = np.asarray(smaller, np.uint8)
     _, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return content.tobytes()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 
 import cv2
@@ -14,6 +16,7 @@ from edgesmith.serve.outputs.overlay import Overlay
 from edgesmith.serve.result import Result, Status
 
 _KEYS = (ord("q"), 27)  # q, Escape
+_TRY_S = 30.0
 
 
 class Window:
@@ -27,30 +30,56 @@ class Window:
         reason = unavailable(os.environ, cv2.getBuildInformation())
         if reason:
             raise OutputError(reason)
+        _try_out()
         self._overlay, self._title = overlay, title
         self.closed = False
-        try:
-            cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
-        except cv2.error as error:
-            raise OutputError(
-                f"no window can be opened ({error.err}); use --http and a browser"
-            ) from error
+        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
 
     def put(self, image: UInt8Array, result: Result, status: Status) -> None:
         """Show the frame, and see whether a key was pressed."""
         if self.closed:
             return
-        cv2.imshow(self._title, self._overlay.draw(image, result, status))
-        pressed = cv2.waitKey(1) & 0xFF
-        if pressed in _KEYS or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+        # Before the frame: `imshow` would open again what the user closed.
+        if not self._is_open():
             self.closed = True
-            cv2.destroyWindow(self._title)
+            return
+        cv2.imshow(self._title, self._overlay.draw(image, result, status))
+        if cv2.waitKey(1) & 0xFF in _KEYS:
+            self.close()
 
     def close(self) -> None:
         """Take the window away."""
-        if not self.closed:
-            self.closed = True
+        if not self.closed and self._is_open():
             cv2.destroyWindow(self._title)
+        self.closed = True
+
+    def _is_open(self) -> bool:
+        try:
+            return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1)
+        except cv2.error:  # Qt, when the last window is gone
+            return False
+
+
+def _try_out() -> None:
+    """OutputError where no window opens: in a process of its own, for Qt ends one without display.
+
+    A `DISPLAY` that nothing answers at (another user's, one that is gone) is found out by that.
+    """
+    try:
+        found = subprocess.run(
+            [sys.executable, "-c", "import cv2; cv2.namedWindow('edgesmith')"],
+            capture_output=True,
+            text=True,
+            timeout=_TRY_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise OutputError(
+            f"the display does not answer in {_TRY_S:.0f} s; use --http and a browser"
+        ) from error
+    if found.returncode:
+        said = " ".join(found.stderr.split())[:200]
+        raise OutputError(f"no window can be opened ({said}); use --http and a browser")
 
 
 def unavailable(environment: Mapping[str, str], build: str) -> str:

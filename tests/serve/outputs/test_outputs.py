@@ -238,6 +238,18 @@ def test_window_of_this_opencv_opens_or_says_why() -> None:
         window.Window(Overlay(LABELS))
 
 
+def test_display_that_does_not_answer_is_said_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Qt ends the process in that case, and an OpenCV without windows raises: both have happened in
+    # the process that tries it out.
+    monkeypatch.setattr(window, "unavailable", lambda *_: "")
+    monkeypatch.setenv("DISPLAY", ":4242")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(OutputError, match=r"no window can be opened .*use --http"):
+        window.Window(Overlay(LABELS))
+
+
 def frames_of(path: Path) -> list[UInt8Array]:
     """All frames of a video file, as a reader finds them."""
     video = cv2.VideoCapture(str(path))

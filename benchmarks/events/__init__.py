@@ -1,0 +1,1 @@
+"""What the event log and the outputs cost on this machine's disk and processor."""

@@ -1,0 +1,1 @@
+"""Programs around edgesmith, to read and to start from."""
