@@ -28,7 +28,9 @@ def export(model: Path, form: str, side: int, folder: Path) -> Path:
 
     Raises ExportError with its words where Ultralytics fails.
     """
-    target = folder / f"{model.name}.onnx" if form == "onnx" else folder / f"{model.name}_ncnn_model"
+    target = (
+        folder / f"{model.name}.onnx" if form == "onnx" else folder / f"{model.name}_ncnn_model"
+    )
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)

@@ -36,10 +36,11 @@ class Policy:
         """As a row of a table names it."""
         if self.n == 1:
             return "every frame"
-        when = "adaptive" if self.n == "adaptive" else f"every {self.n}th frame"
+        when = "adaptive" if self.n == "adaptive" else _NTH.get(self.n, f"every {self.n}th frame")
         return when if self.carrier == "flow" else f"{when}, boxes {_CARRIED[self.carrier]}"
 
 
+_NTH = {2: "every 2nd frame", 3: "every 3rd frame"}
 _CARRIED = {"velocity": "at constant speed", "hold": "left where they were"}
 
 
