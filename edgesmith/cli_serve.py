@@ -24,6 +24,8 @@ EXAMPLE = (
     "edgesmith serve artifacts/yolo26n-qat/onnx --source street.mp4 --fast --every-frame "
     "--jsonl seen.jsonl --json"
 )
+# Options that are no settings of the loop.
+APART = ("root", "as_json")
 # Exit status when a part could not be kept alive.
 GAVE_UP = 3
 _SOURCE, _MODEL, _OUTPUTS, _WATCH = "Source", "Model and tracker", "Outputs", "Watchdog and heat"
@@ -175,6 +177,9 @@ def serve(
             rich_help_panel=_WATCH,
         ),
     ] = 3,
+    root: Annotated[
+        Path, typer.Option(help="Where the machine's file system begins.", hidden=True)
+    ] = Path("/"),
     as_json: JsonOption = False,
 ) -> None:
     """Watch a camera, a stream or a file with an artifact, around the clock.
@@ -184,10 +189,10 @@ def serve(
     of the source or when asked to end, 1 for what you can mend, 3 when a part could not be kept
     alive. To have systemd start it at boot: edgesmith install-service.
     """
-    settings = settings_of(**{name: value for name, value in locals().items() if name != "as_json"})
+    settings = settings_of(**{name: value for name, value in locals().items() if name not in APART})
     from edgesmith.serve import session
 
-    summary = session.serve(settings, _stopped())
+    summary = session.serve(settings, _stopped(), root)
     _show(summary, as_json)
     if summary.gave_up:
         raise typer.Exit(GAVE_UP)

@@ -81,11 +81,11 @@ def install_service(
 def _options(words: list[str]) -> dict[str, Any]:
     """The options as `edgesmith serve` reads them; click's own error for one that it refuses."""
     from edgesmith.cli import app
+    from edgesmith.cli_serve import APART
 
     serve = typer.main.get_command(app).commands["serve"]  # type: ignore[attr-defined]
     parsed = serve.make_context("serve", list(words)).params
-    del parsed["as_json"]
-    return dict(parsed)
+    return {name: value for name, value in parsed.items() if name not in APART}
 
 
 def _service(name: str, words: list[str], options: dict[str, Any], user: bool) -> Service:

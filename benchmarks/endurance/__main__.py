@@ -37,8 +37,10 @@ def main() -> None:
     try:
         contract = contracts.verify(asked.artifact)
         with tempfile.TemporaryDirectory() as folder:
-            options = ("--http", "127.0.0.1:0", "--events", f"{folder}/events.db")
-            options += ("--video", f"{folder}/seen.mkv", "--every", "2")
+            options = [
+                *("--http", "127.0.0.1:0", "--events", f"{folder}/events.db"),
+                *("--video", f"{folder}/seen.mkv", "--every", "2"),
+            ]
             with measure.session(asked.artifact, Path(folder) / "seen.jsonl", options) as running:
                 rows = measure.watch(
                     running,

@@ -83,7 +83,7 @@ def growth(rows: Sequence[Row], process: str) -> Growth:
 
 def table_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     """A row per process."""
-    table = []
+    table: list[tuple[str, ...]] = []
     for process in (SUPERVISOR, *PARTS):
         mine = [row for row in rows if row.process == process]
         found = growth(rows, process)

@@ -76,15 +76,15 @@ class Changes:
         was, self._status = self._status, status
         at = result.captured_s
         if was is None or was.state != status.state:
-            before = {} if was is None else {"was": was.state}
-            more = {**before, "artifact": result.artifact}
+            more: dict[str, Any] = {"artifact": result.artifact}
+            more |= {"restarts": dict(status.restarts)} if was is None else {"was": was.state}
             yield Event("state", at, status.state, more=more)
         if status.step != (was.step if was else ""):
             words = status.step or "full speed again"
             yield Event("step", at, words, more={"was": was.step if was else ""})
         for part, count in status.restarts.items():
-            before_count = was.restarts.get(part, 0) if was else 0
-            if count > before_count:
+            # What was replaced before the first frame, this process perhaps, is in its `state`.
+            if was is not None and count > was.restarts.get(part, 0):
                 of_part = {"part": part, "restarts": count}
                 yield Event("restart", at, f"{part} was replaced", more=of_part)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from typing import Literal, NamedTuple
+from typing import IO, Literal, NamedTuple
 
 from edgesmith.serve.board import Board, Part
 from edgesmith.serve.channel import Channel
@@ -110,11 +111,9 @@ class Child:
                 shared.results.handle,
             ]
         )
-        try:
-            with process.stdin or sys.stdout as stream:
-                stream.write(given)
-        except BrokenPipeError:
-            pass  # it died at once; `look` finds out how
+        # One that died at once takes nothing; `look` finds out how it did.
+        with contextlib.suppress(BrokenPipeError), contextlib.closing(_input(process)) as stream:
+            stream.write(given)
 
     def look(self) -> Failure | None:
         """What went wrong since the last look; starts what is due, kills what hangs."""
@@ -177,3 +176,9 @@ class Child:
     def _fail(self, kind: Literal["crash", "hang", "fault"], words: str) -> Failure:
         self.failed_at = time.monotonic()
         return Failure(kind, words)
+
+
+def _input(process: subprocess.Popen[str]) -> IO[str]:
+    if process.stdin is None:
+        raise ValueError("a part is started with a pipe for its input")
+    return process.stdin

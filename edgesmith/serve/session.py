@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from edgesmith.device.sensors.find import find
 from edgesmith.serve.heat import Heat, governor
@@ -16,13 +17,14 @@ from edgesmith.serve.supervisor import Supervisor
 _log = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, stop: Callable[[], bool]) -> Summary:
+def serve(settings: Settings, stop: Callable[[], bool], root: Path = Path("/")) -> Summary:
     """Run the loop until its source ends, `stop` says so, or a part cannot be kept alive.
 
-    Raises ServeError where the session does not begin. No process is left behind, whatever ends it.
+    The machine's sensors are below `root`. Raises ServeError where the session does not begin. No
+    process is left behind, whatever ends it.
     """
     configure_log()
-    sensors = find()
+    sensors = find(root)
     if "temperature" in sensors.absent:
         _log.info("no temperature: %s", sensors.absent["temperature"])
     governs = settings.govern and bool(sensors.temperatures)

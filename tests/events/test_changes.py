@@ -127,3 +127,9 @@ def test_loops_state_step_and_restarts_are_events() -> None:
         "infer was replaced",
     ]
     assert told(Status("running", 1, 5, 0, 1, {"infer": 1})) == []
+
+
+def test_restarts_before_the_first_frame_are_told_with_the_state_alone() -> None:
+    status = Status("running", 1, 1, 0, 1, {"infer": 2, "sink": 1})
+    (event,) = Changes(LABELS).of(Result(0, 1.0, (), True, {}, "a/onnx"), status)
+    assert event.kind == "state" and event.more["restarts"] == {"infer": 2, "sink": 1}

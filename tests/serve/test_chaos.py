@@ -1,13 +1,17 @@
 """What hurts a loop in the field, done to real processes. Times are for benchmarks/recovery."""
 
+import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
+from edgesmith.files import write_text
 from tests.artifacts import make_artifact
 from tests.serve.camera import Camera
 from tests.serve.running import Running, wait_until
@@ -15,6 +19,8 @@ from tests.serve.systemd import Receiver
 
 pytestmark = pytest.mark.slow
 
+COMPILER = shutil.which("cc")
+RTSP_SERVER = ("/usr/bin/python3", str(Path(__file__).with_name("rtsp_server.py")))
 PARTS = ("capture", "inference", "sink")
 SYNTHETIC = ("--source", "synthetic", "--size", "64x48", "--fps", "60")
 # A busy machine may stop a healthy process for longer than half a second; then it is replaced once
@@ -125,6 +131,50 @@ def test_stream_that_drops_is_looked_for_until_it_is_back(
     assert not any(summary["restarts"].values())
 
 
+def _has_rtsp_server() -> bool:
+    try:
+        command = [*RTSP_SERVER, "--check"]
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+@contextmanager
+def _rtsp_server(port: int = 0) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    server = subprocess.Popen([*RTSP_SERVER, str(port)], stdout=subprocess.PIPE, text=True)
+    try:
+        yield server, int(server.stdout.readline())
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+@pytest.mark.skipif(
+    not _has_rtsp_server(),
+    reason="no RTSP server: apt install gir1.2-gst-rtsp-server-1.0 python3-gi "
+    "gstreamer1.0-plugins-good",
+)
+def test_rtsp_camera_that_dies_or_freezes_is_looked_for(artifact: Path, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server, port = stack.enter_context(_rtsp_server())
+        source = f"rtsp://127.0.0.1:{port}/live"
+        running = stack.enter_context(Running(artifact, tmp_path, "--source", source))
+        running.wait_for_frames(5)
+        server.send_signal(signal.SIGSTOP)  # its connections stay and nothing comes
+        running.wait_for_words("no more frames; looking for it")
+        server.send_signal(signal.SIGCONT)
+        running.wait_for_words("source back")
+        running.wait_for_frames(5)
+        server.kill()
+        running.wait_for_words("no stream there")
+        stack.enter_context(_rtsp_server(port))
+        wait_until(lambda: sum("source back" in line for line in running.words) == 2)
+        running.wait_for_frames(5)
+        summary = running.stop()
+    assert not any(summary["restarts"].values())
+
+
 def test_artifact_that_rots_gives_way_to_the_fallback(artifact: Path, tmp_path: Path) -> None:
     spare = make_artifact(tmp_path / "artifacts/spare/onnx", variant="spare")
     options = (*SYNTHETIC, "--fallback", str(spare))
@@ -169,3 +219,22 @@ def test_loop_whose_every_part_is_stuck_feeds_no_watchdog(artifact: Path, tmp_pa
             for part in running.parts():
                 part.send_signal(signal.SIGCONT)
             wait_until(lambda: "WATCHDOG=1" in "\n".join(receiver.take()))
+
+
+@pytest.mark.skipif(COMPILER is None, reason="no C compiler for the clock that jumps")
+def test_clock_that_jumps_disturbs_nothing(artifact: Path, tmp_path: Path) -> None:
+    library, shift = tmp_path / "clock.so", tmp_path / "shift"
+    source = Path(__file__).with_name("clock.c")
+    subprocess.run([COMPILER, "-shared", "-fPIC", "-o", library, source], check=True)
+    shift.write_text("0")
+    jumping = {"LD_PRELOAD": str(library), "CLOCK_SHIFT": str(shift)}
+    with Running(artifact, tmp_path, *SYNTHETIC, environment=jumping) as running:
+        running.wait_for_frames(5)
+        for years in (10, -10):
+            write_text(shift, str(years * 31_536_000))
+            running.wait_for_frames(60)
+        summary = running.stop()
+        times = [line["frame"]["captured_s"] for line in running._lines() if "frame" in line]
+    assert max(times) - min(times) > 6e8  # it did jump
+    assert not any(summary["restarts"].values()) and summary["lost"] == 0
+    assert summary["stages"]["latency"]["max_ms"] < 10_000

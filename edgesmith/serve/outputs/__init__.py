@@ -1,1 +1,1 @@
-"""Where the loop's frames go: window, video file, live page, metrics, JSON lines, summary."""
+"""Where the loop's frames go: window, video file, live page, metrics, JSON lines."""

@@ -75,7 +75,8 @@ def figures(result: Result, status: Status) -> list[str]:
         words.append(f"model on {100 * status.detected / status.frames:.0f}%")
     if status.step:
         words.append(status.step)
-    return words
+    # Before OpenCV 5 the font has nothing else, and draws `??`.
+    return [word.replace("°C", "C").encode("ascii", "replace").decode() for word in words]
 
 
 def _bar(canvas: UInt8Array, state: State, words: Sequence[str]) -> None:

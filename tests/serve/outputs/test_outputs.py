@@ -1,7 +1,5 @@
 import json
 import logging
-import math
-import random
 import signal
 import subprocess
 import sys
@@ -19,8 +17,7 @@ from edgesmith.serve.outputs.behind import Behind
 from edgesmith.serve.outputs.lines import JsonLines
 from edgesmith.serve.outputs.metrics import Metrics
 from edgesmith.serve.outputs.output import OutputError, Outputs
-from edgesmith.serve.outputs.overlay import Overlay, annotate
-from edgesmith.serve.outputs.summary import Quantiles, Summary
+from edgesmith.serve.outputs.overlay import Overlay, annotate, figures
 from edgesmith.serve.outputs.video import Video
 from edgesmith.serve.result import Result, Seen, Status
 from tests.serve.outputs.frames import CAR, LABELS, picture, result, status
@@ -106,6 +103,15 @@ def test_overlay_shows_state_and_names_of_what_a_classifier_says() -> None:
     answer = annotate(picture(), result(objects=(Seen(2, 0.8),)), status(), LABELS)
     assert (plain != cooling).any() and (plain != answer).any()
     assert (plain[:150] == answer[:150]).all()  # no box: the bar alone tells it
+
+
+def test_bar_is_plain_text() -> None:
+    words = figures(result(), status(step="every 2nd frame at 76 °C → 256 px"))
+    assert words[-1] == "every 2nd frame at 76 C ? 256 px" and words[:3] == [
+        "24.5 FPS",
+        "10 ms",
+        "62 C",
+    ]
 
 
 def test_label_that_the_artifact_does_not_name_is_drawn_all_the_same() -> None:
@@ -194,32 +200,6 @@ def test_metrics_count_stages_objects_and_state() -> None:
         assert line in text.splitlines()
     metrics.put(picture(), result(), status(temperature_c=None))
     assert "edgesmith_temperature" not in metrics.text().decode()
-
-
-def test_quantiles_are_within_two_and_a_half_percent() -> None:
-    draw = random.Random(1)
-    values = [draw.lognormvariate(2, 1) for _ in range(5000)]
-    found = Quantiles()
-    for value in values:
-        found.add(value)
-    for share in (0.5, 0.9, 0.99):
-        exact = float(np.quantile(values, share, method="inverted_cdf"))
-        assert found.quantile(share) == pytest.approx(exact, rel=0.025)
-    assert found.mean == pytest.approx(np.mean(values))
-    assert math.isnan(Quantiles().mean) and math.isnan(Quantiles().quantile(0.5))
-
-
-def test_summary_of_a_run() -> None:
-    clock = iter(range(100))
-    summary = Summary(clock=lambda: float(next(clock)))
-    assert summary.lines() == {"frames": "none finished"}
-    for number in range(11):
-        summary.put(picture(), result(number), status(temperature_c=60.0 + number % 5))
-    report = summary.report()
-    assert report["frames"] == 11 and report["seconds"] == 10 and report["fps"] == 1.0
-    assert report["temperature_c_max"] == 64.0 and report["states"] == {"running": 1.0}
-    assert report["ms"]["total"]["p50"] == pytest.approx(10, rel=0.025)
-    assert summary.lines()["dropped"] == "3 (21.4%)"
 
 
 def test_window_without_a_display_names_the_remedy() -> None:
