@@ -45,7 +45,9 @@ class Inference:
                 contracts.verify(artifact)
         orders = self._orders()
         model = self._load(orders.artifact)
-        self._tracker = Tracker(settings.source.fps or settings.target_fps or _USUAL_FPS)
+        self._tracker = Tracker(
+            settings.source.fps or settings.target_fps or _USUAL_FPS, new_score=model.least
+        )
         self._pace = Pace(settings.every, settings.target_fps)
         self._board.ready("inference", process)
         while not self._frames.ended:
