@@ -34,7 +34,7 @@ def export(model: Path, form: str, side: int, folder: Path) -> Path:
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as name:
+    with tempfile.TemporaryDirectory(dir=folder.resolve()) as name:
         temporary = Path(name)
         weights = checkpoint(as_ultralytics(model), temporary / f"{model.name}.pt")
         arguments = {"format": form, "imgsz": side, "device": "cpu"}

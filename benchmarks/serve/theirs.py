@@ -35,8 +35,7 @@ def main() -> None:
         boxes.append(len(predictor.results[0].boxes))
 
     callbacks.default_callbacks["on_predict_batch_end"].append(note)
-    sys.argv = ["yolo", "predict", *arguments]
-    entrypoint(" ".join(["predict", *arguments]))
+    entrypoint(" ".join(["yolo", "predict", *arguments]))
     stamps.write_text(json.dumps({"seconds": seconds, "boxes": boxes}))
 
 

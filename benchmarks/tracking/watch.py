@@ -17,11 +17,8 @@ from edgesmith.errors import DataError
 from edgesmith.preprocess import UInt8Array, fit
 from edgesmith.runtimes.session import Session, predict
 from edgesmith.serve.result import Seen
-from edgesmith.serve.track import Pace, Tracker
+from edgesmith.serve.track import FAINT, Pace, Tracker
 from edgesmith.serve.track.tracker import Carrier
-
-# What ByteTrack continues tracks with; lower ones are noise.
-LEAST_SCORE = 0.1
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ def watch(session: Session, video: Path, fps: float, policy: Policy) -> Watched:
     """
     contract = session.contract
     rule = (contract.boxes or Boxes(head="one-to-one")).model_copy(
-        update={"score_threshold": LEAST_SCORE}
+        update={"score_threshold": FAINT}
     )
     tracker, pace = Tracker(fps, carrier=policy.carrier), Pace(policy.n)
     answers: list[tuple[Seen, ...]] = []

@@ -76,7 +76,7 @@ class Inference:
         waited = time.monotonic_ns() - item.captured_ns
         ms = {"capture": int(item.note) / 1e6, "wait": waited / 1e6}
         start = time.perf_counter()
-        tracker = self._tracker = self._tracker or self._new_tracker()
+        tracker = self._tracker = self._tracker or self._new_tracker(model)
         self._pace.slow_down(skip)
         detected = self._pace.detect_next(item.image, self._seen, tracker.doubt)
         found: tuple[Seen, ...] = ()
@@ -101,11 +101,11 @@ class Inference:
             artifact=model.name,
         )
 
-    def _new_tracker(self) -> Tracker:
+    def _new_tracker(self, model: Model) -> Tracker:
         """At the first frame: by then capture knows the pace of its source."""
         settings = self._settings
         fps = settings.source.fps or self._board.pace_fps or settings.target_fps
-        return Tracker(fps or _USUAL_FPS)
+        return Tracker(fps or _USUAL_FPS, new_score=model.least)
 
     def _numbered(self, tracked: tuple[Seen, ...]) -> tuple[Seen, ...]:
         """Tracks with numbers that no earlier process of this session gave."""

@@ -15,13 +15,15 @@ from edgesmith.preprocess import Float32Array, UInt8Array, fit
 from edgesmith.runtimes import session as runtimes
 from edgesmith.runtimes.tensors import network_input
 from edgesmith.serve.result import Seen
+from edgesmith.serve.track import FAINT
 
 
 class Model:
     """A loaded artifact.
 
     `name` is `<variant>/<format>`, `usual_s` the time of a second look, without the warm-up of the
-    first.
+    first. A detector gives boxes fainter than `least`, the threshold: they continue tracks, and the
+    tracker begins none with them.
     """
 
     def __init__(
@@ -38,7 +40,12 @@ class Model:
         self.detects = contract.task == "detect"
         self.labels = contract.labels
         self._threshold = threshold or 0.0
-        self._boxes = _boxes(artifact, contract.boxes, threshold) if self.detects else None
+        self.least = self._threshold
+        self._boxes: Boxes | None = None
+        if self.detects:
+            asked = _boxes(artifact, contract.boxes, threshold)
+            self.least = asked.score_threshold
+            self._boxes = asked.model_copy(update={"score_threshold": min(FAINT, self.least)})
         spec = contract.input.preprocess
         # Frames are BGR, and `fit` takes RGB: the small image is reversed in place of the large.
         turned = {"RGB": "BGR", "BGR": "RGB"}[spec.colour]

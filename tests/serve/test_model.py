@@ -8,6 +8,7 @@ from edgesmith.errors import ContractError
 from edgesmith.preprocess import fit
 from edgesmith.runtimes import session as runtimes
 from edgesmith.serve.model import Model
+from edgesmith.serve.track import FAINT
 from tests.artifacts import LABELS
 from tests.detector import make_detector
 
@@ -28,7 +29,10 @@ def test_detector_finds_in_bgr_frames_what_predict_finds_in_rgb_images(tmp_path:
     session = runtimes.load(artifact)
     rgb = fit(frame[:, :, ::-1], session.contract.input.preprocess)
     expected = objects(runtimes.predict(session, rgb[None])[0], session.contract, 120, 160)
-    found, ms = _load(artifact).look(frame)
+    model = _load(artifact)
+    seen, ms = model.look(frame)
+    assert all(one.score >= FAINT for one in seen)
+    found = [one for one in seen if one.score >= model.least]
     assert [seen.label for seen in found] == expected.classes.tolist()
     assert {LABELS[seen.label] for seen in found} >= {"red", "blue"}
     assert np.allclose([seen.box for seen in found], expected.boxes)
@@ -46,7 +50,9 @@ def test_classifier_names_the_best_class_if_it_is_sure_enough(artifact: Path) ->
 def test_threshold_stands_in_for_the_contracts(tmp_path: Path) -> None:
     artifact = make_detector(tmp_path / "detector")
     frame = _noise(32, 48)
-    assert len(_load(artifact, 0.0).look(frame)[0]) > 0 == len(_load(artifact, 1.0).look(frame)[0])
+    everything, nothing = _load(artifact, 0.0), _load(artifact, 1.0)
+    assert len(everything.look(frame)[0]) > 0
+    assert not [seen for seen in nothing.look(frame)[0] if seen.score >= nothing.least]
 
 
 def test_model_knows_its_name_and_its_usual_time(artifact: Path) -> None:
