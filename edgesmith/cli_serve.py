@@ -176,7 +176,7 @@ def serve(
             help="Failures in a row that end in the fallback, or in giving up.",
             rich_help_panel=_WATCH,
         ),
-    ] = 3,
+    ] = 5,
     root: Annotated[
         Path, typer.Option(help="Where the machine's file system begins.", hidden=True)
     ] = Path("/"),

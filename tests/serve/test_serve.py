@@ -36,7 +36,7 @@ def test_session_handles_every_frame_and_tells_systemd(detector: Path, tmp_path:
             assert running.indices() == list(range(40))
         words = "\n".join(receiver.take())
     assert words.index("READY=1") < words.index("WATCHDOG=1") < words.index("STOPPING=1")
-    assert re.search(r"^STATUS=running: [\d.]+ FPS, \d+ frames$", words, re.MULTILINE)
+    assert re.search(r"^STATUS=running: \d+ frames$", words, re.MULTILINE)
     assert summary["ended"] == "end of the source"
     assert (summary["frames"], summary["dropped"], summary["lost"]) == (40, 0, 0)
     assert summary["detected"] == 10
