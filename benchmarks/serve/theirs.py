@@ -44,10 +44,10 @@ def _onnxruntime(threads: int) -> None:
 
     made = onnxruntime.InferenceSession
 
-    def session(*given: Any, **named: Any) -> Any:
-        options = named.pop("sess_options", None) or onnxruntime.SessionOptions()
+    def session(path: Any, sess_options: Any = None, **named: Any) -> Any:
+        options = sess_options or onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        return made(*given, sess_options=options, **named)
+        return made(path, options, **named)
 
     onnxruntime.InferenceSession = session
 
