@@ -6,6 +6,8 @@ import logging
 import time
 from pathlib import Path
 
+import numpy as np
+
 from edgesmith import contract as contracts
 from edgesmith.serve import wire
 from edgesmith.serve.board import Board, Orders
@@ -36,6 +38,8 @@ class Inference:
         self._loaded = ""
         self._seen: tuple[Seen, ...] = ()
         self._first_track = board.last_track
+        self._tracker: Tracker | None = None
+        self._pace = Pace(settings.every, settings.target_fps)
 
     def run(self, process: int) -> None:
         """Look at frames; raises ContractError and RuntimeUnavailableError as loading does."""
@@ -45,8 +49,8 @@ class Inference:
                 contracts.verify(artifact)
         orders = self._orders()
         model = self._load(orders.artifact)
-        self._tracker: Tracker | None = None
-        self._pace = Pace(settings.every, settings.target_fps)
+        if model.detects:
+            _try_tracker()
         self._board.ready("inference", process)
         while not self._frames.ended:
             self._promise()
@@ -139,3 +143,13 @@ class Inference:
 
     def _promise(self) -> None:
         self._board.promise("inference", self._hang_s)
+
+
+def _try_tracker() -> None:
+    """Raise RuntimeUnavailableError now, and not at the first object, where its library is missing.
+
+    It is imported by that too, which the first frame need not wait for.
+    """
+    Tracker(_USUAL_FPS).update(
+        [Seen(0, 1.0, (2.0, 2.0, 12.0, 12.0))], np.zeros((16, 16, 3), np.uint8)
+    )
