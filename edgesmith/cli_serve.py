@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 from collections.abc import Callable
@@ -104,7 +105,8 @@ def serve(
     jsonl: Annotated[
         Path | None,
         typer.Option(
-            help="File of JSON lines, one per frame, rotated by size; - is standard output.",
+            help="File of JSON lines, one per frame, rotated by size; - is standard output, where "
+            "the summary is then the last line.",
             rich_help_panel=_OUTPUTS,
         ),
     ] = None,
@@ -176,7 +178,7 @@ def serve(
             help="Failures in a row that end in the fallback, or in giving up.",
             rich_help_panel=_WATCH,
         ),
-    ] = 3,
+    ] = 5,
     root: Annotated[
         Path, typer.Option(help="Where the machine's file system begins.", hidden=True)
     ] = Path("/"),
@@ -193,7 +195,10 @@ def serve(
     from edgesmith.serve import session
 
     summary = session.serve(settings, _stopped(), root)
-    _show(summary, as_json)
+    if str(jsonl) == "-":
+        typer.echo(json.dumps({"summary": summary.model_dump()}, separators=(",", ":")))
+    else:
+        _show(summary, as_json)
     if summary.gave_up:
         raise typer.Exit(GAVE_UP)
 
@@ -291,7 +296,10 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _stopped() -> Callable[[], bool]:
-    """Whether the user or the system asked for an end; asked twice, it comes at once."""
+    """Whether the user or the system asked for an end; asked twice, it comes at once.
+
+    What the caller ignores (nohup, a shell's background job) stays ignored.
+    """
     asked: list[int] = []
 
     def ask(number: int, frame: Any) -> None:
@@ -300,7 +308,8 @@ def _stopped() -> Callable[[], bool]:
         asked.append(number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, ask)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, ask)
     return lambda: bool(asked)
 
 

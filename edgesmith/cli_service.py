@@ -102,6 +102,7 @@ def _service(name: str, words: list[str], options: dict[str, Any], user: bool) -
         folder=here,
         writable=sorted({(here / path).parent for path in outputs if str(path) != "-"}),
         user=None if user else os.environ.get("SUDO_USER") or _login(),
+        start_s=options["start_within"],
     )
 
 

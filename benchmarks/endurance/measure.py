@@ -66,8 +66,8 @@ def watch(
                         process.num_threads(),
                     )
                 )
-        total = sum(row.rss_mb for row in rows[-len(processes) :])
-        tell(f"{elapsed_s:6.0f} of {60 * minutes:.0f} s: {total:.1f} MB")
+        last = ", ".join(f"{row.process} {row.rss_mb:.1f}" for row in rows[-len(processes) :])
+        tell(f"{elapsed_s:6.0f} of {60 * minutes:.0f} s: {last} MB")
     return rows
 
 

@@ -23,7 +23,9 @@ _PART_WORDS = 8
 # Words of a part.
 _DEADLINE, _FINISHED, _ATTEMPTS, _LOST, _READY, _HEARD = range(6)
 # Words after those of the parts.
-_DETECTED, _STOP, _NOTE_VERSION, _NOTE_SIZE, _NOTE_SUM, _LAST_TRACK = range(24, 30)
+_DETECTED, _STOP, _NOTE_VERSION, _NOTE_SIZE, _NOTE_SUM, _LAST_TRACK, _PACE, _BEGAN, _ENDED = range(
+    24, 33
+)
 _HEADER_BYTES = 512
 _ORDERS_BYTES = 16 * 1024
 _FAULT_BYTES = 4096
@@ -87,6 +89,28 @@ class Board:
     def finish(self, part: Part) -> None:
         """The part is done with one more frame."""
         self._words[_at(part, _FINISHED)] += 1
+        if part == "sink":
+            self._words[_ENDED] = time.monotonic_ns()
+            self._words[_BEGAN] = self._words[_BEGAN] or self._words[_ENDED]
+
+    @property
+    def fps(self) -> float:
+        """Frames through the outputs per second, from the first to the last; 0 of fewer than two.
+
+        Loading is before the first frame; a time without frames, cooling or looking for a source,
+        counts.
+        """
+        seconds = (self._words[_ENDED] - self._words[_BEGAN]) / 1e9
+        return (self.finished("sink") - 1) / seconds if seconds > 0 else 0.0
+
+    @property
+    def pace_fps(self) -> float | None:
+        """The source's own pace; None where it has none or is not open yet."""
+        return self._words[_PACE] / 1e6 or None
+
+    @pace_fps.setter
+    def pace_fps(self, fps: float | None) -> None:
+        self._words[_PACE] = round(1e6 * (fps or 0))
 
     def finished(self, part: Part) -> int:
         """Frames that the part was done with, over all its processes."""

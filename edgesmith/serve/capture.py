@@ -103,7 +103,9 @@ class Capture:
     def _open(self) -> Frames:
         self._promise(LONGEST_SECONDS)
         watch = self._settings.watch
-        return open_source(self._settings.source, self._next, watch.hang_s)
+        source = open_source(self._settings.source, self._next, watch.hang_s)
+        self._board.pace_fps = source.fps
+        return source
 
     def _wait_for_model(self) -> None:
         """A file can wait: its first seconds are not to pass while a network is loaded."""

@@ -45,9 +45,7 @@ class Inference:
                 contracts.verify(artifact)
         orders = self._orders()
         model = self._load(orders.artifact)
-        self._tracker = Tracker(
-            settings.source.fps or settings.target_fps or _USUAL_FPS, new_score=model.least
-        )
+        self._tracker: Tracker | None = None
         self._pace = Pace(settings.every, settings.target_fps)
         self._board.ready("inference", process)
         while not self._frames.ended:
@@ -78,8 +76,9 @@ class Inference:
         waited = time.monotonic_ns() - item.captured_ns
         ms = {"capture": int(item.note) / 1e6, "wait": waited / 1e6}
         start = time.perf_counter()
+        tracker = self._tracker = self._tracker or self._new_tracker(model)
         self._pace.slow_down(skip)
-        detected = self._pace.detect_next(item.image, self._seen, self._tracker.doubt)
+        detected = self._pace.detect_next(item.image, self._seen, tracker.doubt)
         found: tuple[Seen, ...] = ()
         look_ms: float | None = None
         if detected:
@@ -87,7 +86,10 @@ class Inference:
             look_ms = sum(times.values())
             ms |= times
             self._board.count_detected()
-        ms["track"] = self._follow(model, item, found, detected)
+        followed = time.perf_counter()
+        tracked = tracker.update(found, item.image) if detected else tracker.carry(item.image)
+        ms["track"] = 1000 * (time.perf_counter() - followed)
+        self._seen = self._numbered(tracked)
         total_ms = 1000 * (time.perf_counter() - start)
         self._pace.measured(look_ms, total_ms - (look_ms or 0.0))
         return Result(
@@ -99,16 +101,11 @@ class Inference:
             artifact=model.name,
         )
 
-    def _follow(self, model: Model, item: Item, found: tuple[Seen, ...], detected: bool) -> float:
-        """Bring what is seen up to this frame; milliseconds that it took."""
-        start = time.perf_counter()
-        if detected:
-            tracked = self._tracker.update(found, item.image)
-        else:
-            tracked = self._tracker.carry(item.image)
-        took_ms = 1000 * (time.perf_counter() - start)
-        self._seen = self._numbered(tracked)
-        return took_ms
+    def _new_tracker(self, model: Model) -> Tracker:
+        """At the first frame: by then capture knows the pace of its source."""
+        settings = self._settings
+        fps = settings.source.fps or self._board.pace_fps or settings.target_fps
+        return Tracker(fps or _USUAL_FPS, new_score=model.least)
 
     def _numbered(self, tracked: tuple[Seen, ...]) -> tuple[Seen, ...]:
         """Tracks with numbers that no earlier process of this session gave."""

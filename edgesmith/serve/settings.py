@@ -43,7 +43,7 @@ class Watch(_Part):
 
     hang_s: float = Field(default=1.5, ge=0.2, le=600)
     start_s: float = Field(default=60.0, ge=1, le=3600)
-    failures: int = Field(default=3, ge=1, le=100)
+    failures: int = Field(default=5, ge=1, le=100)
 
 
 class Outputs(_Part):

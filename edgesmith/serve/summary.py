@@ -29,8 +29,8 @@ class Stage(BaseModel):
 class Summary(BaseModel):
     """A session of the loop.
 
-    `lost` frames were in the hands of a part when it was killed. `fps` is frames by seconds from
-    the start of the session, loading included. `artifact` is the folder that was run last.
+    `lost` frames were in the hands of a part when it was killed. `fps` is that from the first frame
+    to the last. `artifact` is the folder that was run last.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,7 +73,7 @@ def summarise(supervisor: Supervisor, heat: Heat, ending: Ending) -> Summary:
         dropped=frames.dropped,
         lost=max(frames.count - frames.dropped - finished, 0),
         detected=board.detected,
-        fps=round(finished / seconds, 2),
+        fps=round(board.fps, 2),
         restarts={part: supervisor.restarts.get(part, 0) for part in PARTS},
         artifact=supervisor.artifact,
         degraded=supervisor.degraded,

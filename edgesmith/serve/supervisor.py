@@ -224,10 +224,11 @@ class _Progress:
             self._notifier.tell(WATCHDOG="1")
         if orders is None:
             return
-        if now >= self._next_status_s or orders.state != self._told:
-            self._next_status_s = now + _STATUS_SECONDS
+        if orders.state != self._told:
             self._told = orders.state
-            since, before = self._counted
-            fps = (frames - before) / (now - since) if now > since else 0.0
-            self._counted = (now, frames)
+            self._next_status_s, self._counted = now + _STATUS_SECONDS, (now, frames)
+            self._notifier.tell(STATUS=f"{orders.state}: {frames} frames")
+        elif now >= self._next_status_s:
+            fps = (frames - self._counted[1]) / (now - self._counted[0])
+            self._next_status_s, self._counted = now + _STATUS_SECONDS, (now, frames)
             self._notifier.tell(STATUS=f"{orders.state}: {fps:.1f} FPS, {frames} frames")

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 # The loop replaces a hung part within seconds by itself; systemd is for a loop that hangs as a
-# whole. Loading a large network on a small board takes most of a minute.
-_WATCHDOG_SECONDS = 30
-_START_SECONDS = 300
+# whole. It waits for longer than a replaced part may take to load its network.
+WATCHDOG_MARGIN_SECONDS = 30
+_START_SECONDS = 300.0
 
 # What a service of the system is denied; a user's own manager cannot do most of it. ProtectClock is
 # not among it: it implies DeviceAllow=, and then no camera can be opened.
@@ -30,13 +30,17 @@ _SANDBOX = (
 
 
 class Service(NamedTuple):
-    """What the unit is about; `user` None for a unit of the user's own manager."""
+    """What the unit is about; `user` None for a unit of the user's own manager.
+
+    `start_s` is what a part may take to start.
+    """
 
     name: str
     command: Sequence[str]
     folder: Path
     writable: Sequence[Path]
     user: str | None
+    start_s: float
 
 
 def text(service: Service) -> str:
@@ -58,9 +62,9 @@ def text(service: Service) -> str:
         *([f"User={service.user}", *_groups()] if service.user is not None else []),
         "Environment=PYTHONUNBUFFERED=1 OMP_WAIT_POLICY=PASSIVE",
         "# A frame finished, or a lost source was looked for, within this.",
-        f"WatchdogSec={_WATCHDOG_SECONDS}",
+        f"WatchdogSec={service.start_s + WATCHDOG_MARGIN_SECONDS:g}",
         "WatchdogSignal=SIGKILL",
-        f"TimeoutStartSec={_START_SECONDS}",
+        f"TimeoutStartSec={max(_START_SECONDS, 2 * service.start_s):g}",
         "Restart=on-failure",
         "RestartSec=5",
         "# The loop ends its parts in order; what is left after that is killed.",

@@ -1,6 +1,10 @@
 """Whole sessions of the loop as real processes."""
 
+import json
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -8,11 +12,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from edgesmith import cli_serve
 from edgesmith.cli import app
 from tests.detector import make_detector
 from tests.imports import sources, tree_of
 from tests.serve.running import Running
 from tests.serve.systemd import Receiver
+
+ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.fixture
@@ -36,7 +43,7 @@ def test_session_handles_every_frame_and_tells_systemd(detector: Path, tmp_path:
             assert running.indices() == list(range(40))
         words = "\n".join(receiver.take())
     assert words.index("READY=1") < words.index("WATCHDOG=1") < words.index("STOPPING=1")
-    assert re.search(r"^STATUS=running: [\d.]+ FPS, \d+ frames$", words, re.MULTILINE)
+    assert re.search(r"^STATUS=running: \d+ frames$", words, re.MULTILINE)
     assert summary["ended"] == "end of the source"
     assert (summary["frames"], summary["dropped"], summary["lost"]) == (40, 0, 0)
     assert summary["detected"] == 10
@@ -88,6 +95,30 @@ def test_fallback_is_verified_before_it_is_needed(artifact: Path, tmp_path: Path
 )
 def test_option_that_cannot_be_is_named(options: list[str], words: str, tmp_path: Path) -> None:
     assert words in _refused(tmp_path, *options)
+
+
+def test_lines_on_standard_output_end_with_the_summary(artifact: Path) -> None:
+    options = ["--source", "synthetic", "--frames", "3", "--every-frame", "--jsonl", "-"]
+    command = [sys.executable, "-m", "edgesmith", "serve", str(artifact), *options]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["frame"]["index"] for line in lines if "frame" in line] == [0, 1, 2]
+    assert lines[-1]["summary"]["frames"] == 3
+
+
+def test_signal_that_the_caller_ignores_stays_ignored() -> None:
+    before = {number: signal.getsignal(number) for number in ASKING}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        stopped = cli_serve._stopped()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN and not stopped()
+        signal.raise_signal(signal.SIGTERM)
+        assert stopped()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_help_is_grouped_and_has_examples() -> None:

@@ -31,7 +31,7 @@ def test_unit_restarts_a_loop_that_fails_or_finishes_no_frame(artifact: Path) ->
     text = _invoke(artifact, "--source", "synthetic", "--every", "3", "--dry-run")
     service = _read(text)["Service"]
     assert service["Type"] == "notify" and service["Restart"] == "on-failure"
-    assert service["WatchdogSec"] == "30" and service["KillMode"] == "mixed"
+    assert service["WatchdogSec"] == "90" and service["KillMode"] == "mixed"
     command = shlex.split(service["ExecStart"])
     assert command[1:5] == ["-m", "edgesmith", "serve", str(artifact)]
     assert command[5:] == ["--source", "synthetic", "--every", "3"]
