@@ -61,9 +61,14 @@ def _measure(built: Path, rounds: int, threads: int) -> Results:
         side = contracts.read(artifact).input.preprocess.width
         model = export(built / "models" / _FLOAT, form, side, _WORK)
         theirs = Side("yolo predict", "its export, fp32", model)
-        for name, what in ((_FLOAT, "fp32"), (_SHIPPED, "int8, as shipped")):
-            ours = Side("edgesmith serve", f"{name}, {what}", built / "artifacts" / name / form)
-            pairs.append(Pair(form, ours, theirs))
+        for name, what, every in (
+            (_FLOAT, "fp32", "1"),
+            (_SHIPPED, "int8, as shipped", "1"),
+            (_SHIPPED, "int8, as shipped", "4"),
+        ):
+            command = "edgesmith serve" if every == "1" else f"edgesmith serve --every {every}"
+            folder = built / "artifacts" / name / form
+            pairs.append(Pair(form, Side(command, f"{name}, {what}", folder, every), theirs))
     return Results(
         fingerprint=fingerprint.fingerprint(),
         versions={name: metadata.version(name) for name in ("ultralytics", "ncnn", "onnxruntime")},

@@ -19,11 +19,12 @@ from benchmarks.serve.process import Spent, run
 
 
 class Side(NamedTuple):
-    """One of both: what a reader calls it, and the file or folder that it runs."""
+    """One of both: its command, what a reader calls its network, that, and frames per detection."""
 
     command: str
     what: str
     path: Path
+    every: str = "1"
 
 
 class Pair(NamedTuple):
@@ -86,7 +87,7 @@ def compare(
             sides = (pair.ours, pair.theirs) if turn % 2 == 0 else (pair.theirs, pair.ours)
             for one in sides:
                 make = _ours if one is pair.ours else _theirs
-                made = make(one.path, video, side, threads)
+                made = make(one, video, side, threads)
                 say(
                     f"{pair.form}, {one.command} ({one.what}): {made.fps:.1f} FPS, "
                     f"{made.rss_mb:.0f} MB"
@@ -98,14 +99,14 @@ def compare(
     ]
 
 
-def _ours(artifact: Path, video: Path, side: int, threads: int) -> Run:
-    """Every frame detected, tracked and written as a JSON line; `side` is in the contract."""
+def _ours(one: Side, video: Path, side: int, threads: int) -> Run:
+    """Every frame tracked and written as a JSON line; `side` is in the contract."""
     with tempfile.TemporaryDirectory() as name:
         lines = Path(name) / "seen.jsonl"
         spent = run(
             [
-                sys.executable, "-m", "edgesmith", "serve", str(artifact.resolve()),
-                "--source", str(video.resolve()), "--fast", "--every-frame", "--every", "1",
+                sys.executable, "-m", "edgesmith", "serve", str(one.path.resolve()),
+                "--source", str(video.resolve()), "--fast", "--every-frame", "--every", one.every,
                 "--threads", str(threads), "--jsonl", str(lines), "--json",
             ],
             _environment(name),
@@ -118,14 +119,14 @@ def _ours(artifact: Path, video: Path, side: int, threads: int) -> Run:
     return _run(captured, boxes, spent)
 
 
-def _theirs(model: Path, video: Path, side: int, threads: int) -> Run:
+def _theirs(one: Side, video: Path, side: int, threads: int) -> Run:
     """Nothing drawn, written or printed: less than the command does by default."""
     with tempfile.TemporaryDirectory() as name:
         stamps = Path(name) / "stamps.json"
         spent = run(
             [
                 sys.executable, "-m", "benchmarks.serve.theirs", str(threads), str(stamps),
-                f"model={model.resolve()}", "task=detect", f"source={video.resolve()}",
+                f"model={one.path.resolve()}", "task=detect", f"source={video.resolve()}",
                 f"imgsz={side}", "device=cpu", "save=False", "verbose=False",
             ],
             _environment(name),

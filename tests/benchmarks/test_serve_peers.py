@@ -48,5 +48,5 @@ def test_page_gives_ratios_to_the_peer() -> None:
         answers=[answer("edgesmith serve", 120.0, 200.0), answer("yolo predict", 60.0, 900.0)],
     )
     ours, theirs = page.lines(results)[-2:]
-    assert "**2.00**" in ours and "**1/4.5**" in ours
+    assert "**2.00** (2.00–2.00)" in ours and "| 200 | 100 |" in ours
     assert "**" not in theirs
