@@ -50,6 +50,12 @@ def sync(
         bool,
         typer.Option("--retry-refused", help="First those batches again that were refused."),
     ] = False,
+    forget: Annotated[
+        bool,
+        typer.Option(
+            "--forget", help="Ship nothing: give this destination up, so that old events may go."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Ship what a log holds and its destination has not had, in order and at least once.
@@ -73,6 +79,10 @@ def sync(
 
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     where = open_destination(destination, token_file)
+    if forget:
+        run.forget(log, where)
+        typer.echo(f"{where.name} is forgotten", err=True)
+        return
     if retry_refused:
         typer.echo(f"{run.take_up(log, where)} batches are sent again", err=True)
     plan = run.Plan(batch, pictures, None if follow else tries)

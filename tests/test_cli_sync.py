@@ -73,6 +73,14 @@ def test_sync_ships_and_says_how_far_it_is(log: Path, tmp_path: Path) -> None:
     assert len(received.keys) == 31
 
 
+def test_destination_that_was_given_up_is_forgotten(log: Path, tmp_path: Path) -> None:
+    with receiving(Received(tmp_path / "received.jsonl", trouble=["refuse"])) as url:
+        _run("sync", log, url)
+        assert json.loads(_run("events", log, "--stats", "--json").stdout)["destinations"]
+        assert _run("sync", log, url, "--forget").exit_code == 0
+    assert json.loads(_run("events", log, "--stats", "--json").stdout)["destinations"] == []
+
+
 def test_sync_fails_when_nobody_answers(log: Path) -> None:
     failed = _run("sync", log, "http://127.0.0.1:9/", "--tries", 1)
     assert failed.exit_code == 1 and "Connection refused" in failed.stderr

@@ -29,6 +29,7 @@ _LOG = logging.getLogger(__name__)
 _WAITING = 10_000
 _AGAIN_S = 2.0
 _TEND_S = 60.0
+_TEND_EVENTS = 5000
 _CLOSE_S = 15.0
 _PICTURE_SIDE = 160
 
@@ -63,7 +64,7 @@ class EventLog:
         self._waiting: deque[tuple[str, Event]] = deque()
         self._changed = threading.Condition()
         self._ended = self._hurry = False
-        self._taken = self._settled = self._dropped = 0
+        self._taken = self._settled = self._dropped = self._untended = 0
         with ExitStack() as stack:
             stack.enter_context(database.alone(path, "write"))
             self._writer = Writer(path, limits or Limits(), synchronous)
@@ -151,8 +152,8 @@ class EventLog:
                     self._changed.wait_for(lambda: self._ended, _AGAIN_S)
             if self._ended and not self._waiting:
                 break
-            if time.monotonic() - tended >= _TEND_S:
-                tended = time.monotonic()
+            if time.monotonic() - tended >= _TEND_S or self._untended >= _TEND_EVENTS:
+                tended, self._untended = time.monotonic(), 0
                 self._tend()
         self._writer.close()
 
@@ -186,6 +187,7 @@ class EventLog:
             return False
         with self._changed:
             written = {key for key, _ in batch}
+            self._untended += len(batch)
             while self._waiting and self._waiting[0][0] in written:
                 self._waiting.popleft()
                 self._settled += 1

@@ -336,6 +336,16 @@ def test_log_shrinks_to_its_size_and_says_what_was_not_shipped(path: Path) -> No
     assert path.stat().st_size < 1_500_000
 
 
+def test_rush_of_events_does_not_outgrow_the_limit(path: Path) -> None:
+    log = EventLog(path, LABELS, limits=Limits(max_mb=1), synchronous="normal")
+    for number in range(0, 12_000, 1000):
+        log.add(event(number + k, words="z" * 200) for k in range(1000))
+        log.flush()
+    log.close()
+    assert rows(path, "track")[-1] == 11_999
+    assert path.stat().st_size < 4_000_000  # of some 6 MB
+
+
 def test_age_waits_for_what_has_not_been_shipped(path: Path) -> None:
     fill(path, 2000, NOW - 100 * DAY)
     with sqlite3.connect(path) as connection:

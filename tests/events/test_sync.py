@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import minio
 import pytest
 
 from edgesmith.events import database
@@ -319,6 +318,7 @@ def test_receiver_goes_on_after_a_crash(tmp_path: Path, received: Received) -> N
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An S3 server with a bucket; its address."""
+    pytest.importorskip("minio")
     moto = pytest.importorskip("moto.server")
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -334,7 +334,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_s3_holds_an_object_per_batch(bucket: str, log: Path) -> None:
     target = open_destination("s3://events/camera-1", None)
     assert run.ship(log, target, PLAN, threading.Event()) == Shipped(25, 3, ())
-    client = minio.Minio(
+    client = pytest.importorskip("minio").Minio(
         urlsplit(bucket).netloc, access_key="key", secret_key="secret", secure=False
     )
     names = [str(found.object_name) for found in client.list_objects("events", recursive=True)]
@@ -353,6 +353,7 @@ def test_s3_bucket_that_is_not_there_stops_and_loses_nothing(bucket: str, log: P
 
 
 def test_s3_without_credentials_says_which(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("minio")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")

@@ -141,6 +141,13 @@ def take_up(connection: sqlite3.Connection, destination: str) -> int:
         ).rowcount
 
 
+def forget(connection: sqlite3.Connection, destination: str) -> None:
+    """Promise the destination nothing more: its events age as if it had never been shipped to."""
+    with transaction(connection):
+        connection.execute("DELETE FROM batches WHERE destination = ?", (destination,))
+        connection.execute("DELETE FROM destinations WHERE name = ?", (destination,))
+
+
 def standing(connection: sqlite3.Connection, destination: str) -> Standing:
     """How far the destination is; of one that was never shipped to, everything waits."""
     row = connection.execute(

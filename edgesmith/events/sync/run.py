@@ -97,6 +97,12 @@ def take_up(path: Path, destination: Destination) -> int:
         return batches.take_up(connection, destination.name)
 
 
+def forget(path: Path, destination: Destination) -> None:
+    """Promise the destination nothing more; shipped to again, it gets everything from the start."""
+    with closing(database.open_for_sync(path)) as connection, database.alone(path, "sync"):
+        batches.forget(connection, destination.name)
+
+
 def standing(path: Path, destination: Destination) -> Standing:
     """How far the destination is."""
     with closing(database.open_for_sync(path)) as connection:
