@@ -20,7 +20,7 @@ from edgesmith.serve.settings import Settings
 _log = logging.getLogger(__name__)
 _TICK_SECONDS = 0.05
 # An ordered end takes no longer; what still runs then is killed.
-_END_SECONDS = 5.0
+_END_SECONDS = 10.0
 _STATUS_SECONDS = 5.0
 # Frames that wait between two processes where every one counts, and results before the outputs.
 _QUEUE = 4
