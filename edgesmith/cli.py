@@ -21,6 +21,7 @@ from edgesmith import (
     cli_bench,
     cli_devices,
     cli_events,
+    cli_grouped,
     cli_hailo,
     cli_lint,
     cli_ncnn,
@@ -30,6 +31,8 @@ from edgesmith import (
     cli_pull,
     cli_remote,
     cli_sensors,
+    cli_serve,
+    cli_service,
     cli_slim,
     cli_soak,
     cli_suite,
@@ -179,6 +182,10 @@ app.command(epilog=cli_pull.EXAMPLE_ROLLBACK)(cli_pull.rollback)
 app.command("ncnn-quantize", epilog=cli_ncnn.EXAMPLE)(cli_ncnn.ncnn_quantize)
 app.command(epilog=cli_sensors.EXAMPLE)(cli_sensors.sensors)
 app.command(epilog=cli_slim.EXAMPLE)(cli_slim.slim)
+app.command(cls=cli_grouped.Command, epilog=cli_serve.EXAMPLE)(cli_serve.serve)
+app.command("install-service", epilog=cli_service.EXAMPLE, context_settings=cli_service.CONTEXT)(
+    cli_service.install_service
+)
 app.command(epilog=cli_soak.EXAMPLE)(cli_soak.soak)
 app.command(epilog=cli_events.EXAMPLE)(cli_events.events)
 app.command(epilog=cli_sync.EXAMPLE)(cli_sync.sync)

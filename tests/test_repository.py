@@ -13,8 +13,21 @@ from tests.imports import ROOT, closure, find, imports_of, sources
 # What a device has: nothing that these import may lead to the build side.
 DEVICE_SIDE = (
     *("contract", "preprocess", "decode", "cli", "cli_ncnn", "runtimes", "bench", "device"),
-    *("ncnn_int8", "remote", "cli_remote", "serve", "events", "cli_events", "cli_sync"),
-    *("deliver", "cli_pull"),
+    *(
+        "ncnn_int8",
+        "remote",
+        "cli_remote",
+        "serve",
+        "events",
+        "cli_events",
+        "cli_sync",
+    ),
+    *(
+        "deliver",
+        "cli_pull",
+        "cli_serve",
+        "cli_service",
+    ),
 )
 BUILD_SIDE = ("edgesmith/tasks", "edgesmith/compress", "edgesmith/formats")
 HEAVY = {"torch", "torchvision", "timm", "torchao", "onnx", "onnxslim", "dvc"}

@@ -1,0 +1,1 @@
+"""Does the loop leak: `python -m benchmarks.endurance`."""

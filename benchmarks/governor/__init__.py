@@ -1,0 +1,1 @@
+"""The governor on simulated devices, as a picture."""

@@ -1,0 +1,1 @@
+"""`edgesmith serve` beside `yolo predict`: the same network, video and threads."""

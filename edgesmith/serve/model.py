@@ -1,0 +1,97 @@
+"""One artifact, from a frame to what is in it: the one preprocessing, runtime and decoder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from edgesmith.boxes import Boxes
+from edgesmith.decode.classify import softmax
+from edgesmith.decode.detect import objects
+from edgesmith.errors import ContractError
+from edgesmith.preprocess import Float32Array, UInt8Array, fit
+from edgesmith.runtimes import session as runtimes
+from edgesmith.runtimes.tensors import network_input
+from edgesmith.serve.result import Seen
+from edgesmith.serve.track import FAINT
+
+
+class Model:
+    """A loaded artifact.
+
+    `name` is `<variant>/<format>`, `usual_s` the time of a second look, without the warm-up of the
+    first. A detector gives boxes fainter than `least`, the threshold: they continue tracks, and the
+    tracker begins none with them.
+    """
+
+    def __init__(
+        self,
+        artifact: Path,
+        threads: int,
+        providers: tuple[str, ...],
+        threshold: float | None,
+    ) -> None:
+        """Load and warm up; raises as `runtimes.session.load` does."""
+        self._session = runtimes.load(artifact, threads, providers)
+        contract = self._session.contract
+        self.name = f"{contract.variant}/{contract.format}"
+        self.detects = contract.task == "detect"
+        self.labels = contract.labels
+        self._threshold = threshold or 0.0
+        self.least = self._threshold
+        self._boxes: Boxes | None = None
+        if self.detects:
+            asked = _boxes(artifact, contract.boxes, threshold)
+            self.least = asked.score_threshold
+            self._boxes = asked.model_copy(update={"score_threshold": min(FAINT, self.least)})
+        spec = contract.input.preprocess
+        # Frames are BGR, and `fit` takes RGB: the small image is reversed in place of the large.
+        turned = {"RGB": "BGR", "BGR": "RGB"}[spec.colour]
+        self._spec = spec.model_copy(update={"colour": turned})
+        blank = np.zeros((spec.height, spec.width, 3), np.uint8)
+        self.look(blank)
+        start = time.perf_counter()
+        self.look(blank)
+        self.usual_s = time.perf_counter() - start
+
+    def look(self, image: UInt8Array) -> tuple[tuple[Seen, ...], dict[str, float]]:
+        """What is in an image (H, W, 3) uint8 BGR, and milliseconds by stage."""
+        start = time.perf_counter()
+        batch = network_input(fit(image, self._spec)[None], self._session.contract.input)
+        prepared = time.perf_counter()
+        given = self._session.run(batch)[0]
+        ran = time.perf_counter()
+        height, width = image.shape[:2]
+        found = self._found(given, height, width)
+        decoded = time.perf_counter()
+        return found, {
+            "preprocess": 1000 * (prepared - start),
+            "infer": 1000 * (ran - prepared),
+            "decode": 1000 * (decoded - ran),
+        }
+
+    def _found(self, given: Float32Array, height: int, width: int) -> tuple[Seen, ...]:
+        """A detector's objects; a classifier's best class, if that is sure enough."""
+        if not self.detects:
+            probabilities = softmax(given[None])[0]
+            best = int(probabilities.argmax())
+            score = float(probabilities[best])
+            return (Seen(best, score),) if score >= self._threshold else ()
+        found = objects(given, self._session.contract, height, width, self._boxes)
+        return tuple(
+            Seen(int(kind), float(score), (float(x1), float(y1), float(x2), float(y2)))
+            for (x1, y1, x2, y2), score, kind in zip(*found, strict=True)
+        )
+
+
+def _boxes(artifact: Path, stated: Boxes | None, threshold: float | None) -> Boxes:
+    if stated is None:
+        raise ContractError(
+            f"{artifact}: a detector without `boxes` in its contract, which say how maps become "
+            "boxes; export it again"
+        )
+    if threshold is None:
+        return stated
+    return stated.model_copy(update={"score_threshold": threshold})
