@@ -45,7 +45,7 @@ lint: .venv/ready
 
 # After a change of dependencies in pyproject.toml.
 lock:
-	uv pip compile --quiet pyproject.toml --extra build --extra detect --extra dev --extra device-onnx \
+	uv pip compile --quiet pyproject.toml --extra build --extra detect --extra dev --extra device-onnx --extra serve-s3 --extra deliver-s3 \
 	  --overrides requirements.overrides --universal --python-version 3.11 --generate-hashes \
 	  --no-header -o requirements.lock
 

@@ -21,7 +21,7 @@ def load(folder: Path, threads: int, providers: Sequence[str], frame: bytes) -> 
     half = contract.precision == "fp16"
     net.opt.use_fp16_packed = half
     net.opt.use_fp16_storage = half
-    net.opt.use_fp16_arithmetic = half
+    net.opt.use_fp16_arithmetic = False
     net.load_param(str(contract.model_file(folder, ".param")))
     net.load_model(str(contract.model_file(folder, ".bin")))
     load_ms = (time.perf_counter() - start) * 1e3

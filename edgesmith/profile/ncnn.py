@@ -109,7 +109,8 @@ def _whole(artifact: Path, contract: Description, threads: int) -> ncnn.Net:
     net.opt.num_threads = threads
     net.opt.lightmode = False
     half = contract.precision == "fp16"
-    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = half
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = half
+    net.opt.use_fp16_arithmetic = False
     load: list[tuple[Callable[[str], int], str]] = [
         (net.load_param, ".param"),
         (net.load_model, ".bin"),

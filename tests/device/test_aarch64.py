@@ -24,11 +24,6 @@ CASES = [
     for name in ("onnx", "ncnn", "tflite")
 ]
 
-HALF = ("mobilenetv2-fp16", "ncnn")
-_HALF = pytest.mark.xfail(
-    strict=True, reason="ncnn adds up in half precision on ARM: cosine 0.985 (docs/aarch64.md)"
-)
-
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -67,7 +62,7 @@ def test_doctor_finds_all_three_runtimes(arm: machine.Machine) -> None:
 
 @pytest.mark.parametrize(
     ("variant", "name", "data", "count"),
-    [pytest.param(*case, marks=_HALF if case[:2] == HALF else ()) for case in CASES],
+    CASES,
 )
 def test_artifact_says_on_arm_what_it_says_on_x86(
     arm: machine.Machine, tmp_path: Path, variant: str, name: str, data: str, count: int
