@@ -13,21 +13,8 @@ from tests.imports import ROOT, closure, find, imports_of, sources
 # What a device has: nothing that these import may lead to the build side.
 DEVICE_SIDE = (
     *("contract", "preprocess", "decode", "cli", "cli_ncnn", "runtimes", "bench", "device"),
-    *(
-        "ncnn_int8",
-        "remote",
-        "cli_remote",
-        "serve",
-        "events",
-        "cli_events",
-        "cli_sync",
-    ),
-    *(
-        "deliver",
-        "cli_pull",
-        "cli_serve",
-        "cli_service",
-    ),
+    *("ncnn_int8", "remote", "cli_remote", "deliver", "cli_pull", "serve", "cli_serve"),
+    *("cli_service", "events", "cli_events", "cli_sync"),
 )
 BUILD_SIDE = ("edgesmith/tasks", "edgesmith/compress", "edgesmith/formats")
 HEAVY = {"torch", "torchvision", "timm", "torchao", "onnx", "onnxslim", "dvc"}
@@ -50,7 +37,9 @@ def _file(module: str) -> str:
 # PyTorch's own runtime is of the build side; `runtimes.session` imports it by name when asked.
 BUILD_RUNTIME = "edgesmith.runtimes.torch"
 # What commands of the build host import when they are called there, after they looked for torch.
-BUILD_COMMANDS = frozenset({"edgesmith.seed.measure", "edgesmith.profile_torch.target"})
+BUILD_COMMANDS = frozenset(
+    {"edgesmith.seed.measure", "edgesmith.profile_torch.target", "edgesmith.publish.publish"}
+)
 
 
 def test_one_runtime_alone_imports_torch_and_nothing_else_of_the_build_side() -> None:
