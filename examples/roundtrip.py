@@ -107,12 +107,12 @@ def publish(asked: argparse.Namespace, work: Path, remote: Path) -> str:
 
 def install(extra: str, work: Path) -> Path:
     """The program in a new environment with what a device needs, and nothing of the build side."""
-    call("uv", "build", "--quiet", "--wheel", "--out-dir", str(work / "wheel"))
+    call(here("uv"), "build", "--quiet", "--wheel", "--out-dir", str(work / "wheel"))
     (wheel,) = (work / "wheel").glob("*.whl")
     place = work / "device"
-    call("uv", "venv", "--quiet", "--clear", str(place))
+    call(here("uv"), "venv", "--quiet", "--clear", str(place))
     call(
-        *("uv", "pip", "install", "--quiet", "--python", str(place / "bin/python")),
+        *(here("uv"), "pip", "install", "--quiet", "--python", str(place / "bin/python")),
         f"edgesmith[{extra},serve,deliver] @ {wheel.as_uri()}",
     )
     torch = subprocess.run(
