@@ -22,7 +22,7 @@ def _described(folder: Path) -> Described:
 @pytest.mark.slow
 def test_output_in_onnx_stands_in_for_a_format_that_does_not_run_here(tmp_path: Path) -> None:
     image = cv2.imencode(".png", np.full((9, 9, 3), 77, np.uint8))[1].tobytes()
-    foreign = _described(make_artifact(tmp_path / "hef", format_name="hef"))
+    foreign = _described(make_artifact(tmp_path / "engine", format_name="engine"))
     references = References(tmp_path / "remote", tmp_path)
     with pytest.raises(RuntimeUnavailableError):
         references.of(foreign, image)
