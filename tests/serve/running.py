@@ -15,7 +15,7 @@ from types import TracebackType
 
 import psutil
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 30.0
 
 
 class Running:
