@@ -252,6 +252,23 @@ def test_metrics_are_tables_and_experiments_compare_strategies(copy: Pipeline) -
         assert LEARNED in row and "mobilenetv2-ptq" in row
 
 
+def test_artifact_goes_to_a_device_and_its_events_come_back(copy: Pipeline) -> None:
+    # A classifier: this detector is too little trained to see anything.
+    said = copy.stage(
+        *("examples.roundtrip", "--work", "tmp/roundtrip", "--seconds", "4"),
+        *("--variant", TRAINED, "--format", "onnx"),
+    )
+    steps = [line.split()[0] for line in said.splitlines()]
+    assert steps == [
+        *("published", "installed", "pulled", "rendered", "served", "shipped", "received")
+    ]
+    work = copy.path / "tmp/roundtrip"
+    events = [json.loads(line) for line in (work / "received.jsonl").read_text().splitlines()]
+    assert events and len({event["key"] for event in events}) == len(events)
+    # Hashes and signature of what lies on the device.
+    copy.edgesmith("verify", str(work / "store/current"))
+
+
 @pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
     reason="another machine is this one with fewer CPUs",
