@@ -136,7 +136,8 @@ def shoot(work: Path, seconds: float) -> Path:
 @contextmanager
 def serving(module: Sequence[str], port: int) -> Iterator[None]:
     """A server of this machine, with its port as last argument, as long as the block runs."""
-    process = subprocess.Popen([sys.executable, *module, str(port)], stderr=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen([sys.executable, *module, str(port)], stdout=quiet, stderr=quiet)
     try:
         for _ in range(200):
             if process.poll() is not None:

@@ -38,12 +38,12 @@ def main() -> None:
             providers=tuple(params.runtime.providers),
             **params.bench.model_dump(),
         )
+        chosen = compare.cells(params, asked.artifacts, [] if asked.stages else asked.cells)
+        if not chosen:
+            raise ParamsError(f"{asked.artifacts}: no such cell is built; run `dvc repro`")
         if asked.stages:
-            pairs = compare.repeat_stages()
+            pairs = compare.repeat_stages(chosen)
         else:
-            chosen = compare.cells(params, asked.artifacts, asked.cells)
-            if not chosen:
-                raise ParamsError(f"{asked.artifacts}: no such cell is built; run `dvc repro`")
             pairs = compare.measure(chosen, settings, lambda line: print(line, file=sys.stderr))
         machine = fingerprint.describe(fingerprint.fingerprint())
         today = datetime.datetime.now(datetime.UTC).date()

@@ -85,7 +85,7 @@ def measure(
     return {cell.name: Pair(passes[0][cell.name], passes[1][cell.name]) for cell in chosen}
 
 
-def repeat_stages() -> dict[str, Pair]:
+def repeat_stages(chosen: Sequence[Cell]) -> dict[str, Pair]:
     """The pipeline's own records after its benchmark stages were run over again, twice.
 
     `dvc repro --force --single-item` on each format of devices/host, all of them and then all of
@@ -96,11 +96,11 @@ def repeat_stages() -> dict[str, Pair]:
         for format_name in STAGES:
             command = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item"]
             subprocess.run([*command, f"devices/host/{format_name}/dvc.yaml"], check=True)
+        # Not every file that lies there: cells of former parameters were not measured now.
         passes.append(
             {
-                path.name.removesuffix(".json"): record.read(path)
-                for format_name in STAGES
-                for path in sorted(Path("metrics/bench/host").glob(f"*.{format_name}.json"))
+                cell.name: record.read(Path(f"metrics/bench/host/{cell.name}.json"))
+                for cell in chosen
             }
         )
     return {name: Pair(passes[0][name], passes[1][name]) for name in passes[0]}

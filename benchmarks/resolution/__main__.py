@@ -35,14 +35,15 @@ def main() -> None:
         "several times over. Run it in a built checkout, with nothing else running.",
     )
     parser.add_argument("artifacts", nargs="*", type=Path, default=ARTIFACTS)
-    parser.add_argument("--times", type=int, default=20, help="trials of each artifact")
+    parser.add_argument("--times", type=int, default=8, help="trials of each artifact")
+    parser.add_argument("--rounds", type=int, default=16, help="rounds of one run")
     asked = parser.parse_args()
     try:
         params = load_params()
         settings = Settings(
             threads=params.runtime.threads,
             providers=tuple(params.runtime.providers),
-            **params.bench.model_dump(),
+            **params.bench.model_dump() | {"rounds": asked.rounds},
         )
         rows = []
         for artifact in asked.artifacts:
