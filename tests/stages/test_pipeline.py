@@ -265,7 +265,7 @@ def test_artifact_goes_to_a_device_and_its_events_come_back(copy: Pipeline) -> N
     work = copy.path / "tmp/roundtrip"
     events = [json.loads(line) for line in (work / "received.jsonl").read_text().splitlines()]
     assert events and len({event["key"] for event in events}) == len(events)
-    # Hashes and signature of what lies on the device.
+    # Hashes of what lies on the device; `pull` checked the signature.
     copy.edgesmith("verify", str(work / "store/current"))
 
 
