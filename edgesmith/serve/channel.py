@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,11 @@ _SLOT_WORDS = 8
 _SLOT_BYTES = 8 * _SLOT_WORDS + NOTE_BYTES + PIXELS_BYTES
 
 # Words of the region's header. `PUT` and `TAKEN` count frames from 1.
-_PUT, _TAKEN, _LATEST, _CLAIMED, _DROPPED, _ENDED, _LAST_INDEX = range(7)
+_PUT, _TAKEN, _LATEST, _DROPPED, _ENDED, _LAST_INDEX, _CLAIMED = range(7)
+# A consumer may look ahead: one frame under way and the next.
+HELD = 2
+# Of the newest alone: read, read next, latest, being written.
+NEWEST_SLOTS = HELD + 2
 # Words of a slot: its number, index in the source, monotonic and wall clock (ns), sizes.
 _NUMBER, _INDEX, _CAPTURED, _EPOCH, _ROWS, _COLUMNS, _NOTE = range(7)
 
@@ -66,6 +71,8 @@ class Channel:
         self._words = self._region.words
         self._filled = Signal(handle.filled)
         self._freed = Signal(handle.freed)
+        # Words of `_CLAIMED` that say which slots are read here, oldest first.
+        self._held: deque[int] = deque()
 
     @property
     def dropped(self) -> int:
@@ -118,32 +125,34 @@ class Channel:
     def take(self, seconds: float) -> Item | None:
         """The newest, or the next, frame; None if there was none in time. `done` ends its use.
 
-        A frame that a killed process took and was not done with comes again where every one counts.
+        `HELD` frames may be taken before the first is done with. Those that a killed process took
+        and was not done with come again where every one counts.
         """
-        if self._words[_PUT] <= self._words[_TAKEN]:
+        if self._words[_PUT] <= self._seen():
             if self._words[_ENDED]:
                 return None
             self._filled.wait(seconds)
         if not self._region.lock(seconds):
             return None
         try:
-            put, taken = self._words[_PUT], self._words[_TAKEN]
-            if put <= taken:
+            put, seen = self._words[_PUT], self._seen()
+            if put <= seen:
                 return None
             if self.handle.newest:
                 slot = self._words[_LATEST]
-                self._words[_CLAIMED] = slot + 1
                 self._words[_TAKEN] = put
             else:
-                slot = (taken + 1) % self.handle.slots
+                slot = (seen + 1) % self.handle.slots
+            self._claim(slot)
         finally:
             self._region.unlock()
         return self._read(slot)
 
     def done(self) -> None:
-        """The taken frame is finished: its place may be used again."""
+        """The frame that was taken first is finished: its place may be used again."""
+        claim = self._held.popleft()
         if self.handle.newest:
-            self._words[_CLAIMED] = 0
+            self._words[claim] = 0
         else:
             # Only the consumer changes it; the signal's system call orders it after the reading.
             self._words[_TAKEN] += 1
@@ -155,13 +164,30 @@ class Channel:
         os.close(self.handle.filled)
         os.close(self.handle.freed)
 
+    def _seen(self) -> int:
+        """Number of the last frame that was taken here or done with."""
+        taken = self._words[_TAKEN]
+        return int(taken if self.handle.newest else taken + len(self._held))
+
+    def _claim(self, slot: int) -> None:
+        """Say that the slot is read here; what a killed process said is forgotten.
+
+        Each claim has a word of its own, so that the producer misses none while another changes.
+        """
+        free = [word for word in range(_CLAIMED, _CLAIMED + HELD) if word not in self._held]
+        for word in free[1:]:
+            self._words[word] = 0
+        self._words[free[0]] = slot + 1
+        self._held.append(free[0])
+
     def _room(self, seconds: float) -> int | None:
         """A slot that nobody reads, None if there was none in time."""
         if self.handle.newest:
             if not self._region.lock(seconds):
                 return None
             try:
-                busy = {self._words[_LATEST], self._words[_CLAIMED] - 1}
+                claimed = {self._words[_CLAIMED + place] - 1 for place in range(HELD)}
+                busy = {self._words[_LATEST]} | claimed
             finally:
                 self._region.unlock()
             return next(slot for slot in range(self.handle.slots) if slot not in busy)
@@ -210,7 +236,7 @@ class Channel:
 
 
 def new_channel(name: str, slots: int, newest: bool) -> Channel:
-    """An empty channel. The newest alone needs three slots: read, latest, being written."""
+    """An empty channel; one of the newest alone needs `NEWEST_SLOTS`."""
     size = 8 * _HEADER_WORDS + slots * _SLOT_BYTES
     region = new_region(name, size)
     return Channel(

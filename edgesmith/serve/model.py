@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,15 @@ from edgesmith.runtimes import session as runtimes
 from edgesmith.runtimes.tensors import network_input
 from edgesmith.serve.result import Seen
 from edgesmith.serve.track import FAINT
+
+
+class Answer(NamedTuple):
+    """Predictions or logits, see `Session.run`, of one image, its size, milliseconds by stage."""
+
+    given: Float32Array
+    height: int
+    width: int
+    ms: dict[str, float]
 
 
 class Model:
@@ -51,26 +61,27 @@ class Model:
         turned = {"RGB": "BGR", "BGR": "RGB"}[spec.colour]
         self._spec = spec.model_copy(update={"colour": turned})
         blank = np.zeros((spec.height, spec.width, 3), np.uint8)
-        self.look(blank)
+        self.decode(self.look(blank))
         start = time.perf_counter()
-        self.look(blank)
+        self.decode(self.look(blank))
         self.usual_s = time.perf_counter() - start
 
-    def look(self, image: UInt8Array) -> tuple[tuple[Seen, ...], dict[str, float]]:
-        """What is in an image (H, W, 3) uint8 BGR, and milliseconds by stage."""
+    def look(self, image: UInt8Array) -> Answer:
+        """The network's answer to an image (H, W, 3) uint8 BGR."""
         start = time.perf_counter()
         batch = network_input(fit(image, self._spec)[None], self._session.contract.input)
         prepared = time.perf_counter()
         given = self._session.run(batch)[0]
         ran = time.perf_counter()
         height, width = image.shape[:2]
-        found = self._found(given, height, width)
-        decoded = time.perf_counter()
-        return found, {
-            "preprocess": 1000 * (prepared - start),
-            "infer": 1000 * (ran - prepared),
-            "decode": 1000 * (decoded - ran),
-        }
+        ms = {"preprocess": 1000 * (prepared - start), "infer": 1000 * (ran - prepared)}
+        return Answer(given, height, width, ms)
+
+    def decode(self, answer: Answer) -> tuple[tuple[Seen, ...], dict[str, float]]:
+        """What is in the image of an answer, and milliseconds by stage."""
+        start = time.perf_counter()
+        found = self._found(answer.given, answer.height, answer.width)
+        return found, {**answer.ms, "decode": 1000 * (time.perf_counter() - start)}
 
     def _found(self, given: Float32Array, height: int, width: int) -> tuple[Seen, ...]:
         """A detector's objects; a classifier's best class, if that is sure enough."""

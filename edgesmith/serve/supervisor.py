@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from edgesmith.serve import tally
 from edgesmith.serve.board import PARTS, Board, Orders, Part, new_board
-from edgesmith.serve.channel import new_channel
+from edgesmith.serve.channel import NEWEST_SLOTS, new_channel
 from edgesmith.serve.child import Child, Failure, Shared
 from edgesmith.serve.errors import ServeError
 from edgesmith.serve.heat import Heat
@@ -23,9 +23,7 @@ _TICK_SECONDS = 0.05
 _END_SECONDS = 10.0
 _STATUS_SECONDS = 5.0
 # Frames that wait between two processes where every one counts, and results before the outputs.
-_QUEUE = 4
-# Read, latest, being written.
-_NEWEST = 3
+_QUEUE = 8
 
 
 class Ending(NamedTuple):
@@ -47,7 +45,7 @@ class Supervisor:
         self.shared = Shared(
             settings,
             new_board(tally.BYTES),
-            new_channel("frames", _QUEUE if every else _NEWEST, newest=not every),
+            new_channel("frames", _QUEUE if every else NEWEST_SLOTS, newest=not every),
             new_channel("results", _QUEUE, newest=False),
         )
         self.children = {part: Child(part, self.shared) for part in PARTS}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgesmith.errors import DataError
-from edgesmith.serve.channel import Channel, Item, new_channel
+from edgesmith.serve.channel import _CLAIMED, HELD, NEWEST_SLOTS, Channel, Item, new_channel
 
 
 def _item(index: int, shape: tuple[int, int] = (4, 6), note: bytes = b"") -> Item:
@@ -24,7 +24,7 @@ def _queue() -> Channel:
 
 
 def _newest() -> Channel:
-    return new_channel("test", 3, newest=True)
+    return new_channel("test", NEWEST_SLOTS, newest=True)
 
 
 @pytest.mark.parametrize("channel", [_queue(), _newest()])
@@ -56,6 +56,50 @@ def test_frame_that_is_read_stays_whole_while_newer_ones_come() -> None:
     channel.done()
     assert channel.take(0).number == 8
     assert channel.dropped == 6
+
+
+def test_consumer_that_looks_ahead_keeps_both_frames_whole() -> None:
+    channel = _newest()
+    channel.put(_item(1), 0)
+    first = channel.take(0)
+    channel.put(_item(2), 0)
+    second = channel.take(0)
+    for index in range(3, 9):
+        channel.put(_item(index), 0)
+        assert (first.image == 1).all() and (second.image == 2).all()
+    channel.done()
+    third = channel.take(0)
+    for index in range(9, 15):
+        channel.put(_item(index), 0)
+        assert (second.image == 2).all() and (third.image == 8).all()
+    assert channel.dropped == 10  # 3 to 7 and 9 to 13
+    channel.done()
+    channel.done()
+
+
+def test_frames_that_a_killed_consumer_read_do_not_stay_taken() -> None:
+    channel = _newest()
+    for index in range(2):
+        channel.put(_item(index), 0)
+        assert channel.take(0).number == index
+    replacement = Channel(channel.handle)
+    for index in range(2, 6):
+        assert channel.put(_item(index), 0)
+        assert replacement.take(0).number == index
+        replacement.done()
+    assert not any(channel._words[_CLAIMED : _CLAIMED + HELD])
+
+
+def test_queue_gives_two_frames_ahead_and_both_again_after_a_kill() -> None:
+    channel = _queue()
+    for index in range(4):
+        channel.put(_item(index), 0)
+    assert [channel.take(0).number for _ in range(2)] == [0, 1]
+    assert not channel.put(_item(4), 0)
+    channel.done()
+    assert channel.put(_item(4), 0)
+    replacement = Channel(channel.handle)
+    assert [replacement.take(0).number for _ in range(2)] == [1, 2]
 
 
 def test_queue_keeps_order_and_makes_the_producer_wait() -> None:
@@ -119,7 +163,7 @@ def test_frame_that_does_not_fit_says_what_does() -> None:
 @pytest.mark.parametrize("newest", [False, True])
 def test_frames_between_two_processes_are_never_torn(newest: bool) -> None:
     """One value in a whole frame: two halves of different frames would show two."""
-    channel = new_channel("test", 3 if newest else 4, newest)
+    channel = new_channel("test", NEWEST_SLOTS if newest else 4, newest)
     count = 400
     producer = os.fork()
     if producer == 0:

@@ -8,6 +8,7 @@ from edgesmith.errors import ContractError
 from edgesmith.preprocess import fit
 from edgesmith.runtimes import session as runtimes
 from edgesmith.serve.model import Model
+from edgesmith.serve.result import Seen
 from edgesmith.serve.track import FAINT
 from tests.artifacts import LABELS
 from tests.detector import make_detector
@@ -15,6 +16,10 @@ from tests.detector import make_detector
 
 def _load(artifact: Path, threshold: float | None = None) -> Model:
     return Model(artifact, 1, ("cpu",), threshold)
+
+
+def _seen(model: Model, frame: np.ndarray) -> tuple[tuple[Seen, ...], dict[str, float]]:
+    return model.decode(model.look(frame))
 
 
 def _noise(height: int, width: int) -> np.ndarray:
@@ -30,7 +35,7 @@ def test_detector_finds_in_bgr_frames_what_predict_finds_in_rgb_images(tmp_path:
     rgb = fit(frame[:, :, ::-1], session.contract.input.preprocess)
     expected = objects(runtimes.predict(session, rgb[None])[0], session.contract, 120, 160)
     model = _load(artifact)
-    seen, ms = model.look(frame)
+    seen, ms = _seen(model, frame)
     assert all(one.score >= FAINT for one in seen)
     found = [one for one in seen if one.score >= model.least]
     assert [seen.label for seen in found] == expected.classes.tolist()
@@ -42,17 +47,17 @@ def test_detector_finds_in_bgr_frames_what_predict_finds_in_rgb_images(tmp_path:
 
 def test_classifier_names_the_best_class_if_it_is_sure_enough(artifact: Path) -> None:
     frame = np.full((24, 32, 3), (0, 200, 0), np.uint8)
-    (best,), _ = _load(artifact).look(frame)
+    (best,), _ = _seen(_load(artifact), frame)
     assert LABELS[best.label] == "green" and best.box is None
-    assert _load(artifact, threshold=best.score + 0.01).look(frame)[0] == ()
+    assert _seen(_load(artifact, threshold=best.score + 0.01), frame)[0] == ()
 
 
 def test_threshold_stands_in_for_the_contracts(tmp_path: Path) -> None:
     artifact = make_detector(tmp_path / "detector")
     frame = _noise(32, 48)
     everything, nothing = _load(artifact, 0.0), _load(artifact, 1.0)
-    assert len(everything.look(frame)[0]) > 0
-    assert not [seen for seen in nothing.look(frame)[0] if seen.score >= nothing.least]
+    assert len(_seen(everything, frame)[0]) > 0
+    assert not [seen for seen in _seen(nothing, frame)[0] if seen.score >= nothing.least]
 
 
 def test_model_knows_its_name_and_its_usual_time(artifact: Path) -> None:
