@@ -48,9 +48,10 @@ class Inference:
     """Frames to results, until the frames end.
 
     Where the network looks at every frame it has a thread of its own, and the next frame while this
-    one decodes and tracks the last. Elsewhere that gains nothing: an adaptive pace has to know the
-    last one's tracks first, and where most frames are carried the threads only take each other's
-    core (at every 4th frame 0.87 of the rate).
+    one decodes and tracks the last; where none may be dropped this one prepares the next too.
+    Elsewhere that gains nothing: an adaptive pace has to know the last one's tracks first, and where
+    most frames are carried the threads only take each other's core (at every 4th frame 0.87 of the
+    rate).
     """
 
     _model: Model
@@ -124,7 +125,7 @@ class Inference:
         start = time.perf_counter()
         detect = self._pace.detect_next(item.image, self._seen, tracker.doubt)
         pace_ms = 1000 * (time.perf_counter() - start)
-        answer = self._start(model.look, item.image) if detect else None
+        answer = self._start(model.look, model.prepare(item.image)) if detect else None
         return _Look(item, model, waited / 1e6, pace_ms, answer)
 
     def _finish(self, look: _Look) -> None:

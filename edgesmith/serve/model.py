@@ -19,6 +19,15 @@ from edgesmith.serve.result import Seen
 from edgesmith.serve.track import FAINT
 
 
+class Question(NamedTuple):
+    """The network's input, see `Session.run`, of one image, its size, milliseconds by stage."""
+
+    batch: Float32Array
+    height: int
+    width: int
+    ms: dict[str, float]
+
+
 class Answer(NamedTuple):
     """Predictions or logits, see `Session.run`, of one image, its size, milliseconds by stage."""
 
@@ -61,21 +70,24 @@ class Model:
         turned = {"RGB": "BGR", "BGR": "RGB"}[spec.colour]
         self._spec = spec.model_copy(update={"colour": turned})
         blank = np.zeros((spec.height, spec.width, 3), np.uint8)
-        self.decode(self.look(blank))
+        self.decode(self.look(self.prepare(blank)))
         start = time.perf_counter()
-        self.decode(self.look(blank))
+        self.decode(self.look(self.prepare(blank)))
         self.usual_s = time.perf_counter() - start
 
-    def look(self, image: UInt8Array) -> Answer:
-        """The network's answer to an image (H, W, 3) uint8 BGR."""
+    def prepare(self, image: UInt8Array) -> Question:
+        """What the network is asked about an image (H, W, 3) uint8 BGR."""
         start = time.perf_counter()
         batch = network_input(fit(image, self._spec)[None], self._session.contract.input)
-        prepared = time.perf_counter()
-        given = self._session.run(batch)[0]
-        ran = time.perf_counter()
         height, width = image.shape[:2]
-        ms = {"preprocess": 1000 * (prepared - start), "infer": 1000 * (ran - prepared)}
-        return Answer(given, height, width, ms)
+        return Question(batch, height, width, {"preprocess": 1000 * (time.perf_counter() - start)})
+
+    def look(self, question: Question) -> Answer:
+        """The network's answer; from one thread, which is the one that loaded it."""
+        start = time.perf_counter()
+        given = self._session.run(question.batch)[0]
+        ms = {**question.ms, "infer": 1000 * (time.perf_counter() - start)}
+        return Answer(given, question.height, question.width, ms)
 
     def decode(self, answer: Answer) -> tuple[tuple[Seen, ...], dict[str, float]]:
         """What is in the image of an answer, and milliseconds by stage."""

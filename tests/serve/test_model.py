@@ -19,7 +19,7 @@ def _load(artifact: Path, threshold: float | None = None) -> Model:
 
 
 def _seen(model: Model, frame: np.ndarray) -> tuple[tuple[Seen, ...], dict[str, float]]:
-    return model.decode(model.look(frame))
+    return model.decode(model.look(model.prepare(frame)))
 
 
 def _noise(height: int, width: int) -> np.ndarray:

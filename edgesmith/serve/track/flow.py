@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edgesmith.preprocess import Float32Array, UInt8Array
 
 Box = tuple[float, float, float, float]
+Found = npt.NDArray[np.bool_]
 
 # Longer side of the grey image that is looked at, in pixels, at least; less where the frame is.
 _SIDE = 240
@@ -27,6 +28,10 @@ _GROWTH = 1.1
 # Windows of 15 pixels on four levels take three times as long and carry no better.
 _WINDOW = (11, 11)
 _LEVELS = 2
+# Pixels of the grey image around all points that are looked at: the window on the coarsest level,
+# and as much again for motion. A part begins at a pixel of that level.
+_CELL = 2**_LEVELS
+_AROUND = 2 * _CELL * (_WINDOW[0] // 2 + 1)
 _ENOUGH = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
 
 
@@ -75,8 +80,7 @@ def follow(before: Grey, after: Grey, boxes: Sequence[Box]) -> list[Moved]:
     corners = np.array(boxes, np.float32).reshape(-1, 2, 2) / np.float32(before.scale)
     starts = corners[:, :1] + _GRID * (corners[:, 1:] - corners[:, :1])
     flat = np.ascontiguousarray(starts.reshape(-1, 1, 2))
-    found, there = _trace(before.pixels, after.pixels, flat)
-    back, again = _trace(after.pixels, before.pixels, found)
+    found, there, back, again = _there_and_back(before.pixels, after.pixels, flat)
     height, width = after.pixels.shape
     close = np.square(back - flat).sum(axis=(1, 2)) < _ASTRAY**2
     inside = np.all((found >= 0) & (found < (width, height)), axis=(1, 2))
@@ -91,9 +95,26 @@ def follow(before: Grey, after: Grey, boxes: Sequence[Box]) -> list[Moved]:
     ]
 
 
+def _there_and_back(
+    before: UInt8Array, after: UInt8Array, points: Float32Array
+) -> tuple[Float32Array, Found, Float32Array, Found]:
+    """`_trace` from one frame to the other and back, in the part of them that matters.
+
+    Most of its time is the pyramid of the whole image, of which the points ask little.
+    """
+    low = np.maximum(points.min(axis=(0, 1)).astype(int) - _AROUND, 0) // _CELL * _CELL
+    high = points.max(axis=(0, 1)).astype(int) + _AROUND
+    part = (slice(low[1], max(high[1], low[1] + 1)), slice(low[0], max(high[0], low[0] + 1)))
+    corner = low.astype(np.float32)
+    one, other = before[part], after[part]
+    found, there = _trace(one, other, points - corner)
+    back, again = _trace(other, one, found)
+    return found + corner, there, back + corner, again
+
+
 def _trace(
     before: UInt8Array, after: UInt8Array, points: Float32Array
-) -> tuple[Float32Array, npt.NDArray[np.bool_]]:
+) -> tuple[Float32Array, Found]:
     """(points, 1, 2) where each point went, and (points,) whether it was found (Lucas-Kanade)."""
     found, there, _ = cv2.calcOpticalFlowPyrLK(
         before, after, points, points.copy(), winSize=_WINDOW, maxLevel=_LEVELS, criteria=_ENOUGH
