@@ -39,7 +39,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             options = [
                 *("--http", "127.0.0.1:0", "--events", f"{folder}/events.db"),
-                *("--video", f"{folder}/seen.mkv", "--every", "2"),
+                *("--video", f"{folder}/seen.mkv", "--every", "1"),
             ]
             with measure.session(asked.artifact, Path(folder) / "seen.jsonl", options) as running:
                 rows = measure.watch(
@@ -59,7 +59,7 @@ def main() -> None:
             "",
             f"{asked.minutes:g} minutes, {name}, {summary['frames']} frames "
             f"({summary['fps']:.0f} a second: {summary['fps'] * asked.minutes / 30:.0f} minutes of "
-            f"a camera), the model on every second one, live page, events, annotated video and "
+            f"a camera), the model on every one, live page, events, annotated video and "
             f"JSON lines; {replaced} parts replaced. {machine}, {today}.",
             "",
             f"![memory and descriptors over time](images/{asked.picture.name})",
