@@ -12,7 +12,7 @@ import psutil
 
 from benchmarks.running import PARTS, Running
 
-SUPERVISOR = "supervisor"
+SUPERVISOR, TOGETHER = "supervisor", "together"
 HEADERS = (
     *("process", "RSS at first, MB", "at last, MB", "growth", "growth, MB an hour"),
     *("descriptors at first", "at last", "most", "threads"),
@@ -66,9 +66,21 @@ def watch(
                         process.num_threads(),
                     )
                 )
-        last = ", ".join(f"{row.process} {row.rss_mb:.1f}" for row in rows[-len(processes) :])
+        rows.append(together(rows[-len(processes) :]))
+        last = ", ".join(f"{row.process} {row.rss_mb:.1f}" for row in rows[-len(processes) - 1 :])
         tell(f"{elapsed_s:6.0f} of {60 * minutes:.0f} s: {last} MB")
     return rows
+
+
+def together(rows: Sequence[Row]) -> Row:
+    """The loop as a whole at one moment: the sums over its processes."""
+    return Row(
+        rows[0].elapsed_s,
+        TOGETHER,
+        round(sum(row.rss_mb for row in rows), 3),
+        sum(row.descriptors for row in rows),
+        sum(row.threads for row in rows),
+    )
 
 
 def growth(rows: Sequence[Row], process: str) -> Growth:
@@ -82,9 +94,9 @@ def growth(rows: Sequence[Row], process: str) -> Growth:
 
 
 def table_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """A row per process."""
+    """A row per process, and one for all."""
     table: list[tuple[str, ...]] = []
-    for process in (SUPERVISOR, *PARTS):
+    for process in (SUPERVISOR, *PARTS, TOGETHER):
         mine = [row for row in rows if row.process == process]
         found = growth(rows, process)
         open_files = [row.descriptors for row in mine]
