@@ -70,6 +70,9 @@ def rounds_median_interval(rounds: Sequence[Samples]) -> Interval:
     rounds know less than a thousand independent ones. On a busy machine `median_interval` alone
     gave ±3 % where the next measurement was 20 % away. So rounds are drawn too (block bootstrap,
     1,000 draws, fixed seed), and the wider of the two intervals counts.
+
+    Draws from few rounds spread too little: from six, such intervals held the truth in 89 of 100
+    simulations. They are widened as Student's t is wider than the normal, and by √(n / (n - 1)).
     """
     every = median_interval(np.concatenate([np.asarray(samples) for samples in rounds]))
     random = np.random.default_rng(0)
@@ -78,6 +81,14 @@ def rounds_median_interval(rounds: Sequence[Samples]) -> Interval:
         for drawn in random.integers(0, len(rounds), (1000, len(rounds)))
     ]
     low, high = np.percentile(medians, [2.5, 97.5])
+    count = len(rounds)
+    if count > 1:
+        together = np.concatenate([np.asarray(samples) for samples in rounds])
+        middle = float(np.median(together))
+        wider = _t95(count - 1) / Z95 * math.sqrt(count / (count - 1))
+        # No further than what was seen: there is no latency below zero.
+        low = max(middle - wider * (middle - low), float(together.min()))
+        high = min(middle + wider * (high - middle), float(together.max()))
     return Interval(min(every.low, float(low)), max(every.high, float(high)))
 
 
@@ -92,9 +103,12 @@ def ratio_interval(ratios: Samples) -> tuple[float, Interval]:
     count = len(logarithms)
     if count == 1:
         return math.exp(centre), Interval(math.exp(centre), math.exp(centre))
-    quantile = _T95[count - 2] if count - 2 < len(_T95) else Z95
-    half = quantile * float(np.std(logarithms, ddof=1)) / math.sqrt(count)
+    half = _t95(count - 1) * float(np.std(logarithms, ddof=1)) / math.sqrt(count)
     return math.exp(centre), Interval(math.exp(centre - half), math.exp(centre + half))
+
+
+def _t95(freedom: int) -> float:
+    return _T95[freedom - 1] if freedom <= len(_T95) else Z95
 
 
 def halves_differ(samples: Samples, by: float = NOISY_HALVES) -> bool:

@@ -34,6 +34,19 @@ def test_rounds_that_disagree_widen_the_interval_of_the_median() -> None:
     assert (low, high) == (1, 2)
 
 
+@pytest.mark.parametrize("count", [3, 6])
+def test_interval_over_few_rounds_holds_the_truth_as_often_as_it_says(count: int) -> None:
+    random = np.random.default_rng(1)
+    held = 0
+    for _ in range(100):
+        levels = random.normal(1, 0.02, count)
+        low, high = stats.rounds_median_interval(
+            [level + random.normal(0, 0.01, 40) for level in levels]
+        )
+        held += low <= 1 <= high
+    assert held >= 92
+
+
 def test_one_round_has_the_interval_of_its_runs() -> None:
     samples = list(range(1, 21))
     assert stats.rounds_median_interval([samples]) == stats.median_interval(samples)
