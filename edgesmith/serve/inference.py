@@ -50,8 +50,7 @@ class Inference:
     Where the network looks at every frame it has a thread of its own, and the next frame while this
     one decodes and tracks the last; where none may be dropped this one prepares the next too.
     Elsewhere that gains nothing: an adaptive pace has to know the last one's tracks first, and
-    where most frames are carried the threads only take each other's core (at every 4th frame 0.87
-    of the rate).
+    where most frames are carried the threads only take each other's core.
     """
 
     _model: Model

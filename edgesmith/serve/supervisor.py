@@ -22,8 +22,9 @@ _TICK_SECONDS = 0.05
 # An ordered end takes no longer; what still runs then is killed.
 _END_SECONDS = 10.0
 _STATUS_SECONDS = 5.0
-# Frames that wait between two processes where every one counts, and results before the outputs.
-_QUEUE = 8
+# Frames that wait where every one counts, of which inference holds two, and results before the
+# outputs.
+_FRAMES, _RESULTS = 8, 4
 
 
 class Ending(NamedTuple):
@@ -45,8 +46,8 @@ class Supervisor:
         self.shared = Shared(
             settings,
             new_board(tally.BYTES),
-            new_channel("frames", _QUEUE if every else NEWEST_SLOTS, newest=not every),
-            new_channel("results", _QUEUE, newest=False),
+            new_channel("frames", _FRAMES if every else NEWEST_SLOTS, newest=not every),
+            new_channel("results", _RESULTS, newest=False),
         )
         self.children = {part: Child(part, self.shared) for part in PARTS}
         self.started_s = time.monotonic()

@@ -102,9 +102,12 @@ def _there_and_back(
 
     Most of its time is the pyramid of the whole image, of which the points ask little.
     """
-    low = np.maximum(points.min(axis=(0, 1)).astype(int) - _AROUND, 0) // _CELL * _CELL
-    high = points.max(axis=(0, 1)).astype(int) + _AROUND
-    part = (slice(low[1], max(high[1], low[1] + 1)), slice(low[0], max(high[0], low[0] + 1)))
+    rows, columns = before.shape
+    # Of points beyond the image a part at its border is left, where none is found.
+    last = np.maximum((columns - _AROUND, rows - _AROUND), 0)
+    low = np.clip(points.min(axis=(0, 1)).astype(int) - _AROUND, 0, last) // _CELL * _CELL
+    high = np.maximum(points.max(axis=(0, 1)).astype(int) + _AROUND, low + _AROUND)
+    part = (slice(low[1], high[1]), slice(low[0], high[0]))
     corner = low.astype(np.float32)
     one, other = before[part], after[part]
     found, there = _trace(one, other, points - corner)
