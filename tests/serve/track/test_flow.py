@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ def test_box_beyond_the_frame_is_where_it_was(box: flow.Box) -> None:
 
 def test_box_is_followed_wherever_it_is_in_the_frame() -> None:
     image = np.random.default_rng(0).integers(0, 256, (15, 20, 3), dtype=np.uint8)
-    image = np.kron(image, np.ones((16, 16, 1), np.uint8))
+    image = np.asarray(cv2.resize(image, (320, 240), interpolation=cv2.INTER_CUBIC), np.uint8)
     before, after = flow.grey(image), flow.grey(np.roll(image, 2, axis=1))
     for left, top in ((10.0, 10.0), (130.0, 90.0), (240.0, 170.0)):
         moved = flow.follow(before, after, [(left, top, left + 60, top + 50)])[0]
