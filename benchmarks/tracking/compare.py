@@ -11,7 +11,7 @@ from benchmarks.tracking import truth
 from benchmarks.tracking.watch import Policy, watch
 from edgesmith.film import store
 from edgesmith.film.shoot import Script
-from edgesmith.runtimes import session as runtimes
+from edgesmith.serve.model import Model
 
 # Seeds 1 to 6 are those that the tracker's constants were chosen with: these are others.
 SEEDS = (11, 12, 13, 14, 15, 16)
@@ -88,17 +88,16 @@ def compare(
     say: Callable[[str], None],
 ) -> Comparison:
     """Every policy on every film, one thread; the engine warms up on the first frames."""
-    session = runtimes.load(artifact, threads=1)
-    watch(session, films / str(seeds[0]) / store.VIDEO, script.fps, policies[0])
+    model = Model(artifact, 1, (), None)
+    watch(model, films / str(seeds[0]) / store.VIDEO, script.fps, policies[0])
     rows = []
     for policy in policies:
-        row = _row(session, films, script, seeds, policy)
+        row = _row(model, films, script, seeds, policy)
         say(f"{policy.words}: IDF1 {row.idf1:.1f}, MOTA {row.mota:.1f}, {100 * row.share:.0f} %")
         rows.append(row)
-    contract = session.contract
     return Comparison(
-        artifact=f"{contract.variant}/{contract.format}",
-        engine=session.engine,
+        artifact=model.name,
+        engine=model.engine,
         seeds=list(seeds),
         seconds=script.seconds,
         size=[script.width, script.height],
@@ -106,12 +105,8 @@ def compare(
     )
 
 
-def _row(
-    session: runtimes.Session, films: Path, script: Script, seeds: Sequence[int], policy: Policy
-) -> Row:
-    watched = [
-        watch(session, films / str(seed) / store.VIDEO, script.fps, policy) for seed in seeds
-    ]
+def _row(model: Model, films: Path, script: Script, seeds: Sequence[int], policy: Policy) -> Row:
+    watched = [watch(model, films / str(seed) / store.VIDEO, script.fps, policy) for seed in seeds]
     count = sum(len(film.answers) for film in watched)
     quality = truth.quality(
         [

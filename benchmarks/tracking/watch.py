@@ -11,13 +11,11 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 
-from edgesmith.boxes import Boxes
-from edgesmith.decode.detect import objects
 from edgesmith.errors import DataError
-from edgesmith.preprocess import UInt8Array, fit
-from edgesmith.runtimes.session import Session, predict
+from edgesmith.preprocess import UInt8Array
+from edgesmith.serve.model import Model
 from edgesmith.serve.result import Seen
-from edgesmith.serve.track import FAINT, Pace, Tracker
+from edgesmith.serve.track import Pace, Tracker
 from edgesmith.serve.track.tracker import Carrier
 
 
@@ -64,32 +62,22 @@ def frames(video: Path) -> Iterator[UInt8Array]:
         raise DataError(f"{video}: OpenCV reads no frame of it; render it again")
 
 
-def watch(session: Session, video: Path, fps: float, policy: Policy) -> Watched:
-    """Everything that the loop does with a frame between reading and showing it.
+def watch(model: Model, video: Path, fps: float, policy: Policy) -> Watched:
+    """What the loop does with a frame between reading and showing it, by the loop's own code.
 
     CPU time is that of the whole process: a runtime's threads count.
     """
-    contract = session.contract
-    rule = (contract.boxes or Boxes(head="one-to-one")).model_copy(
-        update={"score_threshold": FAINT}
-    )
     tracker, pace = Tracker(fps, carrier=policy.carrier), Pace(policy.n)
     answers: list[tuple[Seen, ...]] = []
     detections, detect_s, track_s = 0, 0.0, 0.0
     seen: tuple[Seen, ...] = ()
     for image in frames(video):
         start = time.process_time()
-        found: list[Seen] = []
+        found: tuple[Seen, ...] = ()
         detect = pace.detect_next(image, seen, tracker.doubt)
         decided = time.process_time()
         if detect:
-            rgb = np.ascontiguousarray(image[:, :, ::-1])
-            maps = predict(session, fit(rgb, contract.input.preprocess)[None])[0]
-            boxes = objects(maps, contract, image.shape[0], image.shape[1], rule)
-            found = [
-                Seen(int(kind), float(score), (float(x1), float(y1), float(x2), float(y2)))
-                for (x1, y1, x2, y2), score, kind in zip(*boxes, strict=True)
-            ]
+            found, _ = model.decode(model.look(model.prepare(image)))
             detections += 1
         detected = time.process_time()
         seen = tracker.update(found, image) if detect else tracker.carry(image)

@@ -40,9 +40,9 @@ class Answer(NamedTuple):
 class Model:
     """A loaded artifact.
 
-    `name` is `<variant>/<format>`, `usual_s` the time of a second look, without the warm-up of the
-    first. A detector gives boxes fainter than `least`, the threshold: they continue tracks, and the
-    tracker begins none with them.
+    `name` is `<variant>/<format>`, `engine` what runs it, `usual_s` the time of a second look,
+    without the warm-up of the first. A detector gives boxes fainter than `least`, the threshold:
+    they continue tracks, and the tracker begins none with them.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Model:
         self._session = runtimes.load(artifact, threads, providers)
         contract = self._session.contract
         self.name = f"{contract.variant}/{contract.format}"
+        self.engine = self._session.engine
         self.detects = contract.task == "detect"
         self.labels = contract.labels
         self._threshold = threshold or 0.0

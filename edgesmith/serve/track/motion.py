@@ -40,8 +40,8 @@ class Motion:
         `image` (H, W, 3) uint8. Known are the boxes of `tracks` and what already moved when the
         detector ran last: a tree in the wind is looked at once, not in every frame.
         """
-        pixels, scale = grey(image, _SIDE)
-        now = np.asarray(pixels, np.float32)
+        small = grey(image, _SIDE)
+        scale, now = small.scale, np.asarray(small.pixels, np.float32)
         before, self._before = self._before, now
         if before is None or before.shape != now.shape:
             self._changed = self._known = None

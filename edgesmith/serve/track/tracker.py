@@ -133,12 +133,10 @@ class Tracker:
         self.doubt = 0.0
         if not boxed and self._association is None:
             return self._boxless
-        now = flow.grey(image)
         before = {track.number: track for track in self._tracks}
-        predicted = {
-            track.number: moved for track, moved in zip(self._tracks, self._moves(now), strict=True)
-        }
         numbers = self._associate(boxed, [None] * len(boxed))
+        missed = [track for track in self._tracks if track.number not in set(numbers)]
+        now = flow.grey(image, around=[*_boxes(boxed), *(track.box for track in self._tracks)])
         tracks = []
         for found, number in zip(boxed, numbers, strict=True):
             if number is None or found.box is None:
@@ -146,7 +144,7 @@ class Tracker:
             old = before.get(number)
             votes = old.votes if old else self._hidden.pop(number, (0, Counter[int]()))[1]
             votes[found.label] += 1
-            velocity = self._velocity(old, found.box, predicted.get(number)) if old else _STILL
+            velocity = self._velocity(old, found.box) if old else _STILL
             tracks.append(
                 _Track(
                     number,
@@ -159,7 +157,7 @@ class Tracker:
                     cut=_cut(found.box, image),
                 )
             )
-        coasting = self._coasting(predicted, {track.number for track in tracks}, image)
+        coasting = self._coasting(missed, now, image)
         if coasting or len(tracks) < len(boxed):
             self.doubt = _DOUBT
         tracks += coasting
@@ -175,10 +173,10 @@ class Tracker:
                 self._grey = None
                 self._associate([], [])
             return self._boxless
-        now = flow.grey(image)
+        now = flow.grey(image, around=[track.box for track in self._tracks])
         kept = []
         before = {track.number: track for track in self._tracks}
-        for track, (box, sure) in zip(self._tracks, self._moves(now), strict=True):
+        for track, (box, sure) in zip(self._tracks, self._moves(self._tracks, now), strict=True):
             track.blind = 0 if sure else track.blind + 1
             if sure:
                 track.velocity = _less(box, track.box)
@@ -199,47 +197,44 @@ class Tracker:
         height, width = image.shape[:2]
         return (*(track.seen(height, width) for track in self._tracks), *self._boxless)
 
-    def _velocity(self, old: _Track, box: Box, moved: tuple[Box, float] | None) -> Box:
-        """Of the picture in the last frame; where flow is not used, between two detections."""
-        if self._carrier == "flow" and moved is not None:
-            return _less(moved[0], old.box)
+    def _velocity(self, old: _Track, box: Box) -> Box:
+        """Of the picture in the last frame where it was carried, else between two detections."""
         frames = self._frames - old.detected
+        if self._carrier == "flow" and frames > 1 and not old.blind:
+            return old.velocity
         x1, y1, x2, y2 = _less(box, old.found)
         return (x1 / frames, y1 / frames, x2 / frames, y2 / frames)
 
-    def _coasting(
-        self, predicted: dict[int, tuple[Box, float]], found: set[int], image: UInt8Array
-    ) -> list[_Track]:
+    def _coasting(self, missed: Sequence[_Track], now: Grey, image: UInt8Array) -> list[_Track]:
         """Objects that the detector missed just now, where the picture says that they are."""
         oldest = self._frames - _COAST_S / self._frame_s
         coasting = []
-        for track in self._tracks:
-            box, sure = predicted[track.number]
+        for track, (box, sure) in zip(missed, self._moves(missed, now), strict=True):
             if (
-                track.number not in found
-                and (track.missed < _COAST_MISSES or track.detected >= oldest)
+                (track.missed < _COAST_MISSES or track.detected >= oldest)
                 and sure >= _COAST_SURE
                 and _inside(box, image) >= _LEAST_INSIDE
             ):
                 coasting.append(replace(track, box=box, sure=sure, missed=track.missed + 1))
         return coasting
 
-    def _moves(self, now: Grey) -> list[tuple[Box, float]]:
+    def _moves(self, tracks: Sequence[_Track], now: Grey) -> list[tuple[Box, float]]:
         """Where each track's box is now, and how sure that is."""
         if self._carrier == "hold":
-            return [(track.box, 1.0) for track in self._tracks]
-        if self._carrier == "velocity" or self._grey is None:
-            return [(_plus(track.box, track.velocity), 1.0) for track in self._tracks]
-        moved = flow.follow(self._grey, now, [track.box for track in self._tracks])
+            return [(track.box, 1.0) for track in tracks]
+        if self._carrier == "velocity" or self._grey is None or not tracks:
+            return [(_plus(track.box, track.velocity), 1.0) for track in tracks]
+        boxes, velocities = zip(*((track.box, track.velocity) for track in tracks), strict=True)
+        moved = flow.follow(self._grey, now, boxes, velocities)
         return [
             (found.box, found.sure) if found.sure else (_plus(track.box, track.velocity), 0.0)
-            for track, found in zip(self._tracks, moved, strict=True)
+            for track, found in zip(tracks, moved, strict=True)
         ]
 
     def _associate(self, boxed: Sequence[Seen], known: Sequence[int | None]) -> list[int | None]:
         if self._association is None:
             self._association = _association(self._per_label, self._new_score)
-        boxes = [found.box for found in boxed if found.box is not None]
+        boxes = _boxes(boxed)
         # A carried box is as good as a detection: with its old score it might begin no track.
         scores = [
             found.score if own is None else 1.0 for found, own in zip(boxed, known, strict=True)
@@ -269,6 +264,10 @@ def _association(per_label: bool, new_score: float) -> Association:
         ) from error
     association: Association = module.Association(new_score, _IOU, _REMEMBER_S, per_label)
     return association
+
+
+def _boxes(objects: Sequence[Seen]) -> list[Box]:
+    return [found.box for found in objects if found.box is not None]
 
 
 def _cut(box: Box, image: UInt8Array) -> tuple[bool, bool, bool, bool]:
