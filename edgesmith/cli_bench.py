@@ -47,6 +47,10 @@ def bench(
     threads: ThreadsOption = 1,
     provider: ProviderOption = [],  # noqa: B006 (typer copies it)
     rounds: Annotated[int, typer.Option(min=1, help="Turns of artifact and baseline.")] = 5,
+    max_rounds: Annotated[
+        int | None,
+        typer.Option(min=0, help="More while they disagree, up to so many (default: three times)."),
+    ] = None,
     device: cli_remote.DeviceOption = None,
     remote_python: cli_remote.PythonOption = None,
     remote_folder: cli_remote.FolderOption = cli_remote.FOLDER,
@@ -86,6 +90,7 @@ def bench(
         threads=threads,
         providers=tuple(provider),
         rounds=rounds,
+        max_rounds=3 * rounds if max_rounds is None else max_rounds,
         percentile="p99" if percentile == "p99" else "p90",
     )
     several = bool(sweep_threads) or len(artifacts) > 1 or batch > 1

@@ -51,7 +51,7 @@ def measure_pair(
     networks = [Loadable(path) for path in ([artifact] if alone else [artifact, baseline])]
     contracts_ = [contracts.read(network.folder) for network in networks]
     with Recorder(find() if sensors is None else sensors) as recorder:
-        turns = take_turns(networks, settings, frame, recorder)
+        turns = take_turns(networks, settings, frame, recorder, judged=1)
     return _bench(networks, contracts_, turns, 0, len(networks) - 1, settings, device, fingerprint)
 
 
@@ -112,7 +112,7 @@ def _bench(
         speedup_ci95=Bounds.of(interval),
         runs=len(samples),
         warmup_runs=turns.warm[number]["runs"],
-        rounds=settings.rounds,
+        rounds=len(turns.samples_ms[number]),
         steady=all(answer["steady"] for answer in turns.warm),
         noisy=stats.is_noisy(turns.samples_ms[number]),
         batch=network.batch,

@@ -27,8 +27,10 @@ class Settings(NamedTuple):
     """How to run and how long to measure; the meaning of `params.yaml: runtime` and `bench`.
 
     `min_runs` and `min_seconds` are those of a round, `max_seconds` all rounds of one network
-    together: they end then, with fewer runs than the percentile needs. `fresh`: each round has
-    processes of its own; otherwise they stay, for networks that take seconds to load.
+    together: they end then, with fewer runs than the percentile needs. Where the rounds say that
+    another measurement may give something else, more are taken, up to `max_rounds` in all. `fresh`:
+    each round has processes of its own; otherwise they stay, for networks that take seconds to
+    load.
     """
 
     threads: int = 1
@@ -40,6 +42,7 @@ class Settings(NamedTuple):
     percentile: Percentile = "p90"
     max_seconds: float = 60.0
     fresh: bool = True
+    max_rounds: int = 0
 
     @property
     def runs_per_round(self) -> int:

@@ -13,11 +13,38 @@ from edgesmith.intervals import Z95, Interval
 
 Samples = Sequence[float] | npt.NDArray[np.float64]
 
-# Two-sided 95 % quantiles of Student's t for 1 … 30 degrees of freedom; beyond, the normal one.
-_T95 = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
-    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
-    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
+
+class _Confidence(NamedTuple):
+    """Share of measurements that an interval of this kind is to hold, and its quantiles.
+
+    Two-sided ones: of the normal distribution, and of Student's t for 1 … 30 degrees of freedom.
+    """
+
+    share: float
+    normal: float
+    student: tuple[float, ...]
+
+    def quantile(self, freedom: int) -> float:
+        return self.student[freedom - 1] if freedom <= len(self.student) else self.normal
+
+
+_95 = _Confidence(
+    0.95,
+    Z95,
+    (
+        *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+        *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+        *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
+    ),
+)
+_99 = _Confidence(
+    0.99,
+    2.575829,
+    (
+        *(63.657, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250, 3.169),
+        *(3.106, 3.055, 3.012, 2.977, 2.947, 2.921, 2.898, 2.878, 2.861, 2.845),
+        *(2.831, 2.819, 2.807, 2.797, 2.787, 2.779, 2.771, 2.763, 2.756, 2.750),
+    ),
 )
 
 # Two halves of one measurement whose medians differ by more are not one measurement.
@@ -47,16 +74,20 @@ def median_interval(samples: Samples) -> Interval:
     The ranks are those whose binomial(n, 1/2) coverage is at least 95 %; with fewer than 6 samples
     no pair of ranks reaches it and the whole range is given.
     """
+    return _median_interval(samples, _95)
+
+
+def _median_interval(samples: Samples, confidence: _Confidence) -> Interval:
     ordered = np.sort(np.asarray(samples, np.float64))
     count = len(ordered)
-    # Largest k with P(X < k) = P(X <= k - 1) <= 2.5 %, X ~ binomial(n, 1/2), in logarithms so that
-    # thousands of samples do not underflow.
+    # Largest k with P(X < k) = P(X <= k - 1) <= half of what is left out (2.5 % of 95 %),
+    # X ~ binomial(n, 1/2), in logarithms so that thousands of samples do not underflow.
     log_half = count * math.log(0.5)
     tail, rank = 0.0, 0
     for k in range(count // 2):
         log_choose = math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)
         tail += math.exp(log_choose + log_half)
-        if tail > 0.025:
+        if tail > (1 - confidence.share) / 2:
             break
         rank = k + 1
     rank = max(rank, 1)
@@ -74,18 +105,23 @@ def rounds_median_interval(rounds: Sequence[Samples]) -> Interval:
     Draws from few rounds spread too little: from six, such intervals held the truth in 89 of 100
     simulations. They are widened as Student's t is wider than the normal, and by √(n / (n - 1)).
     """
-    every = median_interval(np.concatenate([np.asarray(samples) for samples in rounds]))
+    return _rounds_median_interval(rounds, _95)
+
+
+def _rounds_median_interval(rounds: Sequence[Samples], confidence: _Confidence) -> Interval:
+    together = np.concatenate([np.asarray(samples) for samples in rounds])
+    every = _median_interval(together, confidence)
     random = np.random.default_rng(0)
     medians = [
         np.median(np.concatenate([rounds[index] for index in drawn]))
         for drawn in random.integers(0, len(rounds), (1000, len(rounds)))
     ]
-    low, high = np.percentile(medians, [2.5, 97.5])
+    outside = 50 * (1 - confidence.share)
+    low, high = np.percentile(medians, [outside, 100 - outside])
     count = len(rounds)
     if count > 1:
-        together = np.concatenate([np.asarray(samples) for samples in rounds])
         middle = float(np.median(together))
-        wider = _t95(count - 1) / Z95 * math.sqrt(count / (count - 1))
+        wider = confidence.quantile(count - 1) / confidence.normal * math.sqrt(count / (count - 1))
         # No further than what was seen: there is no latency below zero.
         low = max(middle - wider * (middle - low), float(together.min()))
         high = min(middle + wider * (high - middle), float(together.max()))
@@ -103,12 +139,8 @@ def ratio_interval(ratios: Samples) -> tuple[float, Interval]:
     count = len(logarithms)
     if count == 1:
         return math.exp(centre), Interval(math.exp(centre), math.exp(centre))
-    half = _t95(count - 1) * float(np.std(logarithms, ddof=1)) / math.sqrt(count)
+    half = _95.quantile(count - 1) * float(np.std(logarithms, ddof=1)) / math.sqrt(count)
     return math.exp(centre), Interval(math.exp(centre - half), math.exp(centre + half))
-
-
-def _t95(freedom: int) -> float:
-    return _T95[freedom - 1] if freedom <= len(_T95) else Z95
 
 
 def halves_differ(samples: Samples, by: float = NOISY_HALVES) -> bool:
@@ -121,13 +153,14 @@ def halves_differ(samples: Samples, by: float = NOISY_HALVES) -> bool:
 
 
 def expected_difference(rounds: Sequence[Samples]) -> float:
-    """How far apart the p50 of two such measurements may be, as a share of it (95 %).
+    """How far apart the p50 of two such measurements may be, as a share of it (99 %).
 
-    Half the width of the median's interval over rounds is 1.96 standard errors; the difference of
-    two measurements has √2 of them. It knows the changes within one measurement only: a neighbour
+    Half the width of the median's interval over rounds is so many standard errors; the difference
+    of two measurements has √2 of them. 99 %, for a table has dozens of cells: of fifty at 95 % two
+    or three would be further apart. It knows the changes within one measurement only: a neighbour
     who comes between two of them is not in it.
     """
-    interval = rounds_median_interval(rounds)
+    interval = _rounds_median_interval(rounds, _99)
     middle = float(np.median(np.concatenate([np.asarray(samples) for samples in rounds])))
     return math.sqrt(2) * (interval.high - interval.low) / 2 / middle
 

@@ -86,18 +86,21 @@ def take_turns(
     frame: bytes | None = None,
     recorder: Recorder | None = None,
     of_all: bool = False,
+    judged: int | None = None,
 ) -> Turns:
     """Measure networks in turns, each in a process of its own, `fresh` in every round or kept.
 
     `frame` is the encoded image of the end-to-end figure (default: `camera_frame()`), which is
     taken in every round, of the first network alone or `of_all` that have it, as power is.
-    `recorder` is running; idle power is measured first where it has a sensor of power.
+    `recorder` is running; idle power is measured first where it has a sensor of power. The figures
+    of the first `judged` networks (default: all) are what is asked for: while theirs may come out
+    differently again, there are more rounds, up to `settings.max_rounds`.
     """
     frame = camera_frame() if frame is None else frame
     idle_w = recorder.idle_power(_POWER_SECONDS) if recorder else None
     with Crew(networks, settings, frame, of_all) as crew:
         since = recorder.look().seconds if recorder else 0.0
-        taken, throttling = _rounds(crew, settings.rounds, recorder)
+        taken, throttling = _rounds(crew, settings, recorder, judged or len(networks))
         conditions: list[Conditions] = []
         if recorder:
             meanwhile = recorder.conditions(since, recorder.look().seconds)
@@ -122,16 +125,22 @@ def take_turns(
 
 
 def _rounds(
-    crew: Crew, rounds: int, recorder: Recorder | None
+    crew: Crew, settings: Settings, recorder: Recorder | None, judged: int
 ) -> tuple[list[list[list[float]]], Throttling]:
-    """All rounds; those that throttled are repeated once, after one pause for all of them."""
+    """All rounds; those that throttled are repeated once, after one pause for all of them.
+
+    There are more, half as many at a time, while the first `judged` networks want them.
+    """
     rows: list[list[list[float]]] = []
     slow: list[int] = []
-    for number in range(rounds):
-        row, throttled = _round(crew, number, recorder)
-        rows.append(row)
+    wanted = settings.rounds
+    while len(rows) < wanted:
+        row, throttled = _round(crew, len(rows), recorder)
         if throttled:
-            slow.append(number)
+            slow.append(len(rows))
+        rows.append(row)
+        if len(rows) == wanted and _undecided(rows, settings, judged):
+            wanted = min(wanted + max(settings.rounds // 2, 1), settings.max_rounds)
     replaced: list[list[list[float]]] = []
     if slow:
         time.sleep(COOL_DOWN_SECONDS)
@@ -146,6 +155,17 @@ def _rounds(
         return taken, Throttling()
     kept = [[row[network] for row in replaced] for network in networks]
     return taken, Throttling(len(slow), len(replaced), kept)
+
+
+def _undecided(rows: Sequence[Sequence[Sequence[float]]], settings: Settings, judged: int) -> bool:
+    """Whether another measurement may differ for one of the networks, and time is left for more."""
+    if len(rows) >= settings.max_rounds:
+        return False
+    for network in range(judged):
+        rounds = [row[network] for row in rows]
+        if sum(map(sum, rounds)) < 1000 * settings.max_seconds and stats.is_noisy(rounds):
+            return True
+    return False
 
 
 def _round(crew: Crew, number: int, recorder: Recorder | None) -> tuple[list[list[float]], bool]:

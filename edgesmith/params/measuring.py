@@ -52,9 +52,11 @@ class Bench(Section):
     """How long to measure: at least this many runs and this many seconds per round.
 
     All rounds together take as many runs as `percentile` needs, but not longer than `max_seconds`.
+    Where the rounds disagree, there are more of them, up to `max_rounds`.
     """
 
     rounds: int = Field(gt=0)
+    max_rounds: int = Field(default=0, ge=0)
     min_runs: int = Field(gt=0)
     min_seconds: float = Field(gt=0)
     max_warmup_seconds: float = Field(gt=0)

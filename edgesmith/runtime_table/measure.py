@@ -44,7 +44,7 @@ def measure_runtimes(
         fingerprint=fingerprint,
         reference=keys[0],
         threads=settings.threads,
-        rounds=settings.rounds,
+        rounds=len(turns.samples_ms[0]),
         cells={
             key: _cell(number, subject, turns)
             for number, (key, subject) in enumerate(subjects.items())

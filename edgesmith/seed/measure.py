@@ -86,7 +86,7 @@ def measure(fp32: str, int8: str, settings: Settings) -> Seed:
         fingerprint=device.fingerprint_id,
         network=network,
         threads=settings.threads,
-        rounds=settings.rounds,
+        rounds=len(turns.samples_ms[0]),
         cells={key: _cell(turns, number, chosen[key].variant) for number, key in enumerate(keys)},
         ratios={
             claim.text: _ratio(turns, keys.index(claim.faster), keys.index(claim.slower))

@@ -95,6 +95,18 @@ def test_one_round_is_judged_by_its_halves() -> None:
     assert stats.is_noisy([[1.0] * 10 + [1.04] * 10])
 
 
+def test_cells_that_are_not_marked_repeat_themselves() -> None:
+    random = np.random.default_rng(0)
+
+    def rounds() -> list[np.ndarray]:
+        return [level + random.normal(0, 0.01, 40) for level in random.normal(1, 0.01, 6)]
+
+    pairs = [(rounds(), rounds()) for _ in range(100)]
+    calm = [pair for pair in pairs if not any(map(stats.is_noisy, pair))]
+    apart = [abs(np.subtract(*(np.median(np.concatenate(one)) for one in pair))) for pair in calm]
+    assert len(calm) > 30 and max(apart) < stats.REPEATS_WITHIN
+
+
 def test_expected_difference_is_that_of_two_measurements_of_one_thing() -> None:
     random = np.random.default_rng(0)
 
@@ -102,6 +114,6 @@ def test_expected_difference_is_that_of_two_measurements_of_one_thing() -> None:
         return [level + random.normal(0, 0.01, 40) for level in random.normal(1, 0.02, 20)]
 
     expected = float(np.mean([stats.expected_difference(rounds()) for _ in range(20)]))
-    medians = [np.median(np.concatenate(rounds())) for _ in range(400)]
-    seen = np.percentile(np.abs(np.diff(medians)), 95)
+    medians = [np.median(np.concatenate(rounds())) for _ in range(2000)]
+    seen = np.percentile(np.abs(np.diff(medians)), 99)
     assert expected == pytest.approx(seen, rel=0.35)

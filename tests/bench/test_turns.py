@@ -92,6 +92,27 @@ def test_rounds_have_the_runs_that_the_percentile_needs(artifact: Path) -> None:
     assert QUICK._replace(percentile="p99").runs_per_round * QUICK.rounds >= 662
 
 
+def test_rounds_that_disagree_are_followed_by_more_up_to_the_most(tmp_path: Path) -> None:
+    (tmp_path / "wavering").write_text("fast")
+    network = Loadable(tmp_path, by="tests.bench.subject")
+    taken = take_turns([network], QUICK._replace(max_rounds=7))
+    assert [len(rounds) for rounds in taken.samples_ms] == [7]
+    assert len(taken.all_ms(0)) >= 7 * QUICK.min_runs
+
+
+def test_further_rounds_end_when_they_agree_or_time_is_over() -> None:
+    settings = QUICK._replace(max_rounds=7, max_seconds=0.1)
+    calm, wavering = [[1.0] * 10], [[2.0] * 10]
+    undecided = turns_of._undecided
+    assert undecided([calm, wavering] * 2, settings, 1)
+    assert not undecided([calm] * 4, settings, 1)
+    assert not undecided([calm, wavering] * 4, settings, 1)
+    assert not undecided([calm, wavering] * 2, settings._replace(max_seconds=0.05), 1)
+    assert not undecided([calm, wavering] * 2, QUICK, 1)
+    both = [[[1.0] * 10, [1.0] * 10], [[1.0] * 10, [2.0] * 10]] * 2
+    assert undecided(both, settings, 2) and not undecided(both, settings, 1)
+
+
 def test_time_that_is_over_is_said_and_no_percentile_is_stated(artifact: Path) -> None:
     short = QUICK._replace(percentile="p99", max_seconds=0.00001)
     measured = measure_pair(artifact, artifact, short, **WHERE)
