@@ -72,8 +72,9 @@ def _difference(root: Path) -> list[str]:
     """An excerpt of `dvc metrics diff` between the active cell and `OTHER` in its place."""
     active = _read(root / ACTIVE)
     cell = f"{OTHER}.{active['format']}.json"
-    accuracy, bench = _read(root / "metrics/accuracy" / cell), _read(
-        root / "metrics/bench/host" / cell
+    accuracy, bench = (
+        _read(root / "metrics/accuracy" / cell),
+        _read(root / "metrics/bench/host" / cell),
     )
     other = accuracy | {
         "accuracy": accuracy["value"],
