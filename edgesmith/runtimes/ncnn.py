@@ -53,7 +53,8 @@ class NcnnSession:
                     f"{self.contract.variant}: {ENGINE} ended with status {status}; it is out of "
                     "memory, or lacks a layer in this build: try fewer threads or another ncnn"
                 )
-            found.append(np.array(result)[None])
+            # No copy: the array holds the blob, and no later run writes into it.
+            found.append(np.asarray(result)[None])
         return found
 
 

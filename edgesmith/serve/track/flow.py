@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median_high
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from edgesmith.preprocess import Float32Array, UInt8Array
 
 Box = tuple[float, float, float, float]
-Found = npt.NDArray[np.bool_]
 
 # Longer side of the grey image that is looked at, in pixels, at least; less where the frame is.
 _SIDE = 240
@@ -35,14 +34,15 @@ _CELL = 2**_LEVELS
 _AROUND = 2 * _CELL * (_WINDOW[0] // 2 + 1)
 # As many again are kept of a frame, for where the boxes are in the next.
 _KEPT = 2 * _AROUND
+_STILL: Box = (0.0, 0.0, 0.0, 0.0)
 _ENOUGH = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
 
 
 class Grey(NamedTuple):
     """A frame as flow sees it, or the part of it that matters.
 
-    `pixels` (h, w) uint8 begin at `corner` (x, y) of an image of `size` (width, height), each of
-    them the mean of `scale` by `scale` of the frame.
+    `pixels` (h, w) uint8 begin at `corner` (x, y) of an image of `size` (width, height), one of
+    them for each `scale` by `scale` of the frame.
     """
 
     pixels: UInt8Array
@@ -72,26 +72,32 @@ class Moved(NamedTuple):
     sure: float
 
 
+class Followed(NamedTuple):
+    """A point x + iy, where it went, and whether that is to be believed."""
+
+    start: complex
+    shift: complex
+    good: bool
+
+
 def grey(image: UInt8Array, side: int = _SIDE, around: Sequence[Box] = ()) -> Grey:
     """A small grey image of (H, W, 3) uint8 BGR or RGB; one that is smaller keeps its size.
 
     With boxes `around`, pixels of the frame, no more of it than their points may need, now and in
     the next frame: most frames show little that is followed.
+
+    It is the green of single pixels: their mean takes three times as long and is followed no
+    better, not even in noise, which the windows take out.
     """
     height, width = image.shape[:2]
-    # A whole number of pixels becomes one: OpenCV's averaging is four times as fast then.
     scale = max(max(height, width) // side, 1)
     size = (width // scale, height // scale)
     left, top, right, bottom = 0, 0, *size
     if around:
-        edges = np.array(around, np.float32).reshape(-1, 2, 2) / np.float32(scale)
-        left, top, right, bottom = _part(edges, _KEPT, (0, 0), size)
-    part = image[top * scale : bottom * scale, left * scale : right * scale]
-    pixels = cv2.cvtColor(part, cv2.COLOR_BGR2GRAY)
-    if scale > 1:
-        small = (right - left, bottom - top)
-        pixels = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)
-    return Grey(np.asarray(pixels, np.uint8), scale, (left, top), size)
+        small = [_times(box, 1 / scale) for box in around]
+        left, top, right, bottom = _part(small, _KEPT, (0, 0), size)
+    part = image[top * scale : bottom * scale : scale, left * scale : right * scale : scale, 1]
+    return Grey(np.ascontiguousarray(part), scale, (left, top), size)
 
 
 def follow(
@@ -103,123 +109,131 @@ def follow(
     (Median Flow, Kalal et al. 2010). Search begins where `velocities`, pixels per frame of the
     corners, take them. Frames of unlike size (a camera that changed its mode) move nothing.
     """
-    if not boxes:
-        return []
-    if before.size != after.size:
+    if not boxes or before.size != after.size:
         return [Moved(box, 0.0) for box in boxes]
-    corners = np.array(boxes, np.float32).reshape(-1, 2, 2) / np.float32(before.scale)
-    starts = corners[:, :1] + _GRID * (corners[:, 1:] - corners[:, :1])
-    flat = np.ascontiguousarray(starts.reshape(-1, 1, 2))
-    guesses = flat
-    if velocities:
-        steps = np.array(velocities, np.float32).reshape(-1, 2, 2) / np.float32(before.scale)
-        guesses = starts + steps[:, :1] + _GRID * (steps[:, 1:] - steps[:, :1])
-        guesses = np.ascontiguousarray(guesses.reshape(-1, 1, 2))
-    found, there, back, again = _there_and_back(before, after, flat, guesses)
-    missed = back - flat
-    close = (missed * missed).sum(axis=(1, 2)) < _ASTRAY**2
-    inside = ((found >= 0) & (found < after.size)).all(axis=(1, 2))
-    good = np.asarray(there & again & close & inside).reshape(starts.shape[:2])
-    moved = _moved(corners, starts, found.reshape(starts.shape), good) * before.scale
-    shares = good.mean(axis=1)
-    return [
-        Moved(box, 0.0)
-        if share < _LEAST
-        else Moved((float(new[0]), float(new[1]), float(new[2]), float(new[3])), float(share))
-        for box, new, share in zip(boxes, moved, shares, strict=True)
-    ]
+    scale = before.scale
+    small = [_times(box, 1 / scale) for box in boxes]
+    steps = [_times(step, 1 / scale) for step in velocities] or [_STILL] * len(boxes)
+    moved = []
+    points = _points(before, after, small, steps)
+    for place, box in enumerate(boxes):
+        own = points[place * len(_GRID) : (place + 1) * len(_GRID)]
+        sure = sum(point.good for point in own) / len(_GRID)
+        if sure < _LEAST:
+            moved.append(Moved(box, 0.0))
+        else:
+            moved.append(Moved(_times(_moved(small[place], own), scale), sure))
+    return moved
+
+
+def _times(box: Box, factor: float) -> Box:
+    x1, y1, x2, y2 = box
+    return (x1 * factor, y1 * factor, x2 * factor, y2 * factor)
+
+
+def _plus(one: Box, other: Box) -> Box:
+    return (one[0] + other[0], one[1] + other[1], one[2] + other[2], one[3] + other[3])
 
 
 def _part(
-    points: Float32Array, around: int, low: tuple[int, int], high: tuple[int, int]
+    boxes: Sequence[Box], around: int, low: tuple[int, int], high: tuple[int, int]
 ) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of what is within `around` pixels of `points` (…, 2).
+    """Left, top, right and bottom of what is within `around` pixels of `boxes`.
 
-    Within `low` and `high`, at least a cell of it: of points beyond them a part at their border is
-    left, where none is found.
+    Within `low` and `high`, at least a cell of it: of boxes beyond them a part at their border is
+    left, where nothing is found.
     """
     edges = []
-    axes = tuple(range(points.ndim - 1))
-    least, most = points.min(axis=axes), points.max(axis=axes)
     for axis in (0, 1):
+        ends = [box[axis] for box in boxes] + [box[axis + 2] for box in boxes]
         last = max(high[axis] - _AROUND, low[axis])
-        start = min(max(int(least[axis]) - around, low[axis]), last) // _CELL * _CELL
-        end = min(max(int(most[axis]) + around, start + _AROUND), high[axis])
+        start = min(max(int(min(ends)) - around, low[axis]), last) // _CELL * _CELL
+        end = min(max(int(max(ends)) + around, start + _AROUND), high[axis])
         edges.append((max(start, low[axis]), end))
     (left, right), (top, bottom) = edges
     return left, top, right, bottom
 
 
-def _there_and_back(
-    before: Grey, after: Grey, points: Float32Array, guesses: Float32Array
-) -> tuple[Float32Array, Found, Float32Array, Found]:
-    """`_trace` from one frame to the other and back, in the part of them that matters.
+def _points(
+    before: Grey, after: Grey, boxes: Sequence[Box], steps: Sequence[Box]
+) -> list[Followed]:
+    """The grid's points of each box, followed from one frame to the other and back.
 
-    Most of its time is the pyramid of the whole image, of which the points ask little.
+    In the part of them that matters: most of the time goes into the pyramid of the whole image, of
+    which the points ask little. Empty where the frames' parts share nothing.
     """
-    (low_x, low_y), (high_x, high_y) = before.corner, before.end
-    low = (max(low_x, after.corner[0]), max(low_y, after.corner[1]))
-    high = (min(high_x, after.end[0]), min(high_y, after.end[1]))
+    (x, y), (x2, y2) = before.corner, after.corner
+    (end_x, end_y), (end_x2, end_y2) = before.end, after.end
+    low, high = (max(x, x2), max(y, y2)), (min(end_x, end_x2), min(end_y, end_y2))
     if low[0] >= high[0] or low[1] >= high[1]:
-        nowhere = np.zeros(len(points), np.bool_)
-        return points, nowhere, points, nowhere
-    left, top, right, bottom = _part(np.concatenate([points, guesses]), _AROUND, low, high)
+        return []
+    expected = [_plus(box, step) for box, step in zip(boxes, steps, strict=True)]
+    left, top, right, bottom = _part([*boxes, *expected], _AROUND, low, high)
+    edges = np.array([boxes, expected], np.float32).reshape(2, -1, 2, 2)
+    edges -= np.array((left, top), np.float32)
+    points = edges[:, :, :1] + _GRID * (edges[:, :, 1:] - edges[:, :, :1])
+    starts, guesses = points.reshape(2, -1, 1, 2)
     one, other = (grey.part(left, top, right, bottom) for grey in (before, after))
-    corner = np.array((left, top), np.float32)
-    found, there = _trace(one, other, points - corner, guesses - corner)
-    back, again = _trace(other, one, found, found + (points - guesses))
-    return found + corner, there, back + corner, again
+    found, there = _trace(one, other, starts, guesses, _LEVELS)
+    # What is lost between two frames is further away than a window reaches on the finest level.
+    back, again = _trace(other, one, found, found + (starts - guesses), 0)
+    followed = []
+    corner = complex(left, top)
+    width, height = after.size
+    for start, end, returned, seen in zip(
+        *(array.view(np.complex64).ravel().tolist() for array in (starts, found, back)),
+        (there & again).ravel().tolist(),
+        strict=True,
+    ):
+        inside = 0 <= end.real + left < width and 0 <= end.imag + top < height
+        good = inside and bool(seen) and abs(returned - start) < _ASTRAY
+        followed.append(Followed(start + corner, end - start, good))
+    return followed
 
 
 def _trace(
-    before: UInt8Array, after: UInt8Array, points: Float32Array, guesses: Float32Array
-) -> tuple[Float32Array, Found]:
-    """(points, 1, 2) where each point went, and (points,) whether it was found (Lucas-Kanade)."""
+    before: UInt8Array, after: UInt8Array, points: Float32Array, guesses: Float32Array, levels: int
+) -> tuple[Float32Array, UInt8Array]:
+    """(points, 1, 2) where each point went, and (points, 1) 1 if it was found (Lucas-Kanade)."""
     found, there, _ = cv2.calcOpticalFlowPyrLK(
         before,
         after,
         points,
         guesses.copy(),
         winSize=_WINDOW,
-        maxLevel=_LEVELS,
+        maxLevel=levels,
         criteria=_ENOUGH,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )
-    return np.asarray(found, np.float32), np.asarray(there, np.uint8).ravel() == 1
+    return np.asarray(found, np.float32), np.asarray(there, np.uint8)
 
 
-def _moved(
-    corners: Float32Array, starts: Float32Array, ends: Float32Array, good: npt.NDArray[np.bool_]
-) -> Float32Array:
-    """(boxes, 4) after shift and growth; `corners` (boxes, 2, 2), points (boxes, points, 2)."""
-    shifts = ends - starts
-    # Growth is about the middle of the points that were followed, which may be off the box's.
-    medians = _median(np.concatenate([shifts, starts], axis=2), good)
-    shift, middle = medians[:, None, :2], medians[:, None, 2:]
-    # Points opposite each other in the grid: half of them, each with its partner.
-    half = starts.shape[1] // 2
-    was = starts[:, :half] - starts[:, : -half - 1 : -1]
-    now = was + shifts[:, :half] - shifts[:, : -half - 1 : -1]
-    pairs = good[:, :half] & good[:, : -half - 1 : -1]
-    squares = (now * now).sum(axis=2) / np.maximum((was * was).sum(axis=2), 1e-12)
-    growth = np.sqrt(_median(squares[..., None], pairs))[:, None]
-    growth = np.where(np.any(pairs, axis=1)[:, None, None], growth, 1.0)
-    growth = np.minimum(np.maximum(growth, 1 / _GROWTH), _GROWTH)
-    moved: Float32Array = middle + (corners - middle) * growth + shift
-    return moved.reshape(-1, 4)
+def _moved(box: Box, points: Sequence[Followed]) -> Box:
+    """The box after the points' shift and growth; of some points, medians are the upper ones.
 
-
-def _median(values: Float32Array, good: npt.NDArray[np.bool_]) -> Float32Array:
-    """(boxes, n) of (boxes, points, n) over the good points; of an even number the upper one.
-
-    numpy's own takes fifteen times as long on so few.
+    A loop, because numpy takes twice as long on the few objects of most frames.
     """
-    ordered = np.where(good[..., None], values, np.float32(np.inf))
-    ordered.sort(axis=1)
-    places = np.minimum(good.sum(axis=1) // 2, values.shape[1] - 1)
-    result = np.asarray(ordered[np.arange(len(values)), places], np.float32)
-    result[np.isinf(result)] = 0.0
-    return result
+    good = [point for point in points if point.good]
+    shift = _median([point.shift for point in good])
+    # Growth is about the middle of the points that were followed, which may be off the box's.
+    middle = _median([point.start for point in good])
+    growths = []
+    # Points opposite each other in the grid.
+    for one, other in zip(points[: len(points) // 2], reversed(points), strict=False):
+        if one.good and other.good:
+            was = one.start - other.start
+            growths.append(abs(was + one.shift - other.shift) / (abs(was) or 1.0))
+    growth = min(max(median_high(growths), 1 / _GROWTH), _GROWTH) if growths else 1.0
+    corners = [complex(*box[:2]), complex(*box[2:])]
+    first, last = (middle + (corner - middle) * growth + shift for corner in corners)
+    return (first.real, first.imag, last.real, last.imag)
+
+
+def _median(points: Sequence[complex]) -> complex:
+    """Of both axes, each by itself."""
+    return complex(
+        median_high([point.real for point in points]), median_high([point.imag for point in points])
+    )
 
 
 def _grid() -> Float32Array:

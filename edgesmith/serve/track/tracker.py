@@ -82,8 +82,8 @@ class _Track:
 class Tracker:
     """ByteTrack on frames that the detector ran on, optical flow between them.
 
-    On carried frames the boxes go to ByteTrack too, so that its Kalman filters know where each
-    object is when the next detections come. `carrier` other than `flow` is for comparison.
+    Before a detection ByteTrack gets the boxes of the last carried frame, so that its Kalman
+    filters know where each object is. `carrier` other than `flow` is for comparison.
 
     A classifier's answers have no boxes: `update` gives them back as they are and `carry` repeats
     them.
@@ -115,6 +115,8 @@ class Tracker:
         self._new_score = new_score
         self._frame_s = 1 / fps
         self._frames = 0
+        # Whether boxes were carried since ByteTrack saw any.
+        self._carried = False
         self._tracks: list[_Track] = []
         self._boxless: tuple[Seen, ...] = ()
         self._grey: Grey | None = None
@@ -129,6 +131,12 @@ class Tracker:
         """
         self._boxless = tuple(found for found in objects if found.box is None)
         boxed = _distinct(objects, self._per_label)
+        if self._carried:
+            self._associate(
+                [Seen(track.label, 1.0, track.box) for track in self._tracks],
+                [track.number for track in self._tracks],
+            )
+            self._carried = False
         self._frames += 1
         self.doubt = 0.0
         if not boxed and self._association is None:
@@ -169,13 +177,11 @@ class Tracker:
         """The objects of the frame before, where they are in this one."""
         self._frames += 1
         if not self._tracks:
-            if self._association is not None:
-                self._grey = None
-                self._associate([], [])
+            self._grey = None
             return self._boxless
+        self._carried = True
         now = flow.grey(image, around=[track.box for track in self._tracks])
         kept = []
-        before = {track.number: track for track in self._tracks}
         for track, (box, sure) in zip(self._tracks, self._moves(self._tracks, now), strict=True):
             track.blind = 0 if sure else track.blind + 1
             if sure:
@@ -185,11 +191,8 @@ class Tracker:
                 kept.append(track)
         if len(kept) < len(self._tracks):
             self.doubt = _DOUBT
-        self._associate(
-            [Seen(track.label, 1.0, track.box) for track in kept],
-            [track.number for track in kept],
-        )
-        self._hide(before, {track.number for track in kept})
+            before = {track.number: track for track in self._tracks}
+            self._hide(before, {track.number for track in kept})
         self._tracks, self._grey = kept, now
         return self._shown(image)
 
