@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.tracking import truth
-from benchmarks.tracking.watch import Policy, watch
+from benchmarks.tracking.watch import Policy, Watched, watch
 from edgesmith.film import store
 from edgesmith.film.shoot import Script
 from edgesmith.serve.model import Model
@@ -87,14 +87,23 @@ def compare(
     policies: Sequence[Policy],
     say: Callable[[str], None],
 ) -> Comparison:
-    """Every policy on every film, one thread; the engine warms up on the first frames."""
+    """Every policy on every film, one thread; the engine warms up on the first frames.
+
+    Film by film, all policies one after another: a machine that slows for a minute slows them all.
+    """
     model = Model(artifact, 1, (), None)
     watch(model, films / str(seeds[0]) / store.VIDEO, script.fps, policies[0])
-    rows = []
-    for policy in policies:
-        row = _row(model, films, script, seeds, policy)
-        say(f"{policy.words}: IDF1 {row.idf1:.1f}, MOTA {row.mota:.1f}, {100 * row.share:.0f} %")
-        rows.append(row)
+    watched: list[list[Watched]] = [[] for _ in policies]
+    for seed in seeds:
+        for policy, own in zip(policies, watched, strict=True):
+            own.append(watch(model, films / str(seed) / store.VIDEO, script.fps, policy))
+    truths = [truth.read(films / str(seed) / store.TRACKS) for seed in seeds]
+    rows = [_row(policy, own, truths) for policy, own in zip(policies, watched, strict=True)]
+    for row in rows:
+        say(
+            f"{row.policy}: IDF1 {row.idf1:.1f}, MOTA {row.mota:.1f}, {100 * row.share:.0f} % of "
+            f"frames, {row.cpu_ms:.2f} ms"
+        )
     return Comparison(
         artifact=model.name,
         engine=model.engine,
@@ -105,14 +114,12 @@ def compare(
     )
 
 
-def _row(model: Model, films: Path, script: Script, seeds: Sequence[int], policy: Policy) -> Row:
-    watched = [watch(model, films / str(seed) / store.VIDEO, script.fps, policy) for seed in seeds]
+def _row(
+    policy: Policy, watched: Sequence[Watched], truths: Sequence[Mapping[int, Sequence[truth.Sign]]]
+) -> Row:
     count = sum(len(film.answers) for film in watched)
     quality = truth.quality(
-        [
-            truth.accumulate(truth.read(films / str(seed) / store.TRACKS), film.answers)
-            for seed, film in zip(seeds, watched, strict=True)
-        ]
+        [truth.accumulate(signs, film.answers) for signs, film in zip(truths, watched, strict=True)]
     )
     return Row(
         policy=policy.words,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from edgesmith.preprocess import Float32Array, UInt8Array
 
@@ -15,25 +16,27 @@ Box = tuple[float, float, float, float]
 
 # Longer side of the grey image that is looked at, in pixels, at least; less where the frame is.
 _SIDE = 240
-# Points across a box and down it, in its middle: corners of a box show what is behind the object.
+# Points on each diagonal of a box, in its middle: corners show what is behind the object. A full
+# grid of as many across and down takes twice as long and carries no better.
 _POINTS = 4
 _MIDDLE = 0.7
 # Least share of the points that has to be found again, and how far (pixels of the grey image) one
-# may miss its start when it is followed back (forward-backward error; Kalal et al. 2010).
+# may be from where the others say that it went. Following each back to its start (Kalal et al.
+# 2010) tells as much and takes twice as long.
 _LEAST = 0.25
-_ASTRAY = 1.0
+_ASTRAY = 2.5
 # Growth from one frame to the next that is believed.
 _GROWTH = 1.1
 # More levels than the picture and its half, or larger windows, take longer and carry no better: the
 # search begins with the motion of the last frame.
 _WINDOW = (11, 11)
 _LEVELS = 1
-# Pixels of the grey image around all points that are looked at: the window on the coarsest level,
-# and as much again for motion. A part begins at a pixel of that level.
+# Pixels of the grey image around all points, and where they are expected, that are looked at: the
+# window on the coarsest level and some more. A part begins at a pixel of that level.
 _CELL = 2**_LEVELS
-_AROUND = 2 * _CELL * (_WINDOW[0] // 2 + 1)
-# As many again are kept of a frame, for where the boxes are in the next.
-_KEPT = 2 * _AROUND
+_AROUND = _CELL * (_WINDOW[0] // 2 + 3)
+# As many are kept of a frame, for where the boxes are in the next.
+_KEPT = 3 * _AROUND
 _STILL: Box = (0.0, 0.0, 0.0, 0.0)
 _ENOUGH = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
 
@@ -72,12 +75,11 @@ class Moved(NamedTuple):
     sure: float
 
 
-class Followed(NamedTuple):
-    """A point x + iy, where it went, and whether that is to be believed."""
+class _Followed(NamedTuple):
+    """A point x + iy and how far it went."""
 
     start: complex
     shift: complex
-    good: bool
 
 
 def grey(image: UInt8Array, side: int = _SIDE, around: Sequence[Box] = ()) -> Grey:
@@ -105,24 +107,22 @@ def follow(
 ) -> list[Moved]:
     """Where each box of the frame `before` is in the frame `after`, in pixels of the frame.
 
-    Shift and growth are medians over points inside the box that are found again and lead back
-    (Median Flow, Kalal et al. 2010). Search begins where `velocities`, pixels per frame of the
-    corners, take them. Frames of unlike size (a camera that changed its mode) move nothing.
+    Shift and growth are medians over points inside the box that are found again (Median Flow, Kalal
+    et al. 2010); those that went another way count as lost. Search begins where `velocities`,
+    pixels per frame of the corners, take them. Frames of unlike size (a camera that changed its
+    mode) move nothing.
     """
     if not boxes or before.size != after.size:
         return [Moved(box, 0.0) for box in boxes]
     scale = before.scale
     small = [_times(box, 1 / scale) for box in boxes]
     steps = [_times(step, 1 / scale) for step in velocities] or [_STILL] * len(boxes)
-    moved = []
     points = _points(before, after, small, steps)
+    moved = []
     for place, box in enumerate(boxes):
         own = points[place * len(_GRID) : (place + 1) * len(_GRID)]
-        sure = sum(point.good for point in own) / len(_GRID)
-        if sure < _LEAST:
-            moved.append(Moved(box, 0.0))
-        else:
-            moved.append(Moved(_times(_moved(small[place], own), scale), sure))
+        new, sure = _moved(small[place], own)
+        moved.append(Moved(box, 0.0) if sure < _LEAST else Moved(_times(new, scale), sure))
     return moved
 
 
@@ -156,11 +156,11 @@ def _part(
 
 def _points(
     before: Grey, after: Grey, boxes: Sequence[Box], steps: Sequence[Box]
-) -> list[Followed]:
-    """The grid's points of each box, followed from one frame to the other and back.
+) -> list[_Followed | None]:
+    """The grid's points of each box after one another, followed (Lucas-Kanade); None of one lost.
 
-    In the part of them that matters: most of the time goes into the pyramid of the whole image, of
-    which the points ask little. Empty where the frames' parts share nothing.
+    In the part of the frames that matters: most of the time goes into the pyramid of the whole
+    image, of which the points ask little. Empty where the frames' parts share nothing.
     """
     (x, y), (x2, y2) = before.corner, after.corner
     (end_x, end_y), (end_x2, end_y2) = before.end, after.end
@@ -173,60 +173,60 @@ def _points(
     edges -= np.array((left, top), np.float32)
     points = edges[:, :, :1] + _GRID * (edges[:, :, 1:] - edges[:, :, :1])
     starts, guesses = points.reshape(2, -1, 1, 2)
-    one, other = (grey.part(left, top, right, bottom) for grey in (before, after))
-    found, there = _trace(one, other, starts, guesses, _LEVELS)
-    # What is lost between two frames is further away than a window reaches on the finest level.
-    back, again = _trace(other, one, found, found + (starts - guesses), 0)
-    followed = []
-    corner = complex(left, top)
-    width, height = after.size
-    for start, end, returned, seen in zip(
-        *(array.view(np.complex64).ravel().tolist() for array in (starts, found, back)),
-        (there & again).ravel().tolist(),
-        strict=True,
-    ):
-        inside = 0 <= end.real + left < width and 0 <= end.imag + top < height
-        good = inside and bool(seen) and abs(returned - start) < _ASTRAY
-        followed.append(Followed(start + corner, end - start, good))
-    return followed
-
-
-def _trace(
-    before: UInt8Array, after: UInt8Array, points: Float32Array, guesses: Float32Array, levels: int
-) -> tuple[Float32Array, UInt8Array]:
-    """(points, 1, 2) where each point went, and (points, 1) 1 if it was found (Lucas-Kanade)."""
     found, there, _ = cv2.calcOpticalFlowPyrLK(
-        before,
-        after,
-        points,
-        guesses.copy(),
+        before.part(left, top, right, bottom),
+        after.part(left, top, right, bottom),
+        starts,
+        guesses,
         winSize=_WINDOW,
-        maxLevel=levels,
+        maxLevel=_LEVELS,
         criteria=_ENOUGH,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )
-    return np.asarray(found, np.float32), np.asarray(there, np.uint8)
+    corner, (width, height) = complex(left, top), after.size
+    followed: list[_Followed | None] = []
+    for start, end, seen in zip(
+        _complex(starts), _complex(found), there.ravel().tolist(), strict=True
+    ):
+        inside = 0 <= end.real + left < width and 0 <= end.imag + top < height
+        followed.append(_Followed(start + corner, end - start) if seen and inside else None)
+    return followed
 
 
-def _moved(box: Box, points: Sequence[Followed]) -> Box:
-    """The box after the points' shift and growth; of some points, medians are the upper ones.
+def _complex(points: npt.NDArray[np.generic]) -> list[complex]:
+    """(…, 2) float32 as numbers x + iy: half as much to compute with."""
+    numbers: list[complex] = points.view(np.complex64).ravel().tolist()
+    return numbers
 
-    A loop, because numpy takes twice as long on the few objects of most frames.
+
+def _moved(box: Box, points: Sequence[_Followed | None]) -> tuple[Box, float]:
+    """The box after the points' shift and growth, and the share of points that agree.
+
+    Of an even number of points medians are the upper ones. A loop, because numpy takes twice as
+    long on the few objects of most frames.
     """
-    good = [point for point in points if point.good]
-    shift = _median([point.shift for point in good])
+    found = [point for point in points if point is not None]
+    if not found:
+        return box, 0.0
+    shift = _median([point.shift for point in found])
     # Growth is about the middle of the points that were followed, which may be off the box's.
-    middle = _median([point.start for point in good])
+    middle = _median([point.start for point in found])
     growths = []
     # Points opposite each other in the grid.
     for one, other in zip(points[: len(points) // 2], reversed(points), strict=False):
-        if one.good and other.good:
+        if one is not None and other is not None:
             was = one.start - other.start
             growths.append(abs(was + one.shift - other.shift) / (abs(was) or 1.0))
     growth = min(max(median_high(growths), 1 / _GROWTH), _GROWTH) if growths else 1.0
-    corners = [complex(*box[:2]), complex(*box[2:])]
-    first, last = (middle + (corner - middle) * growth + shift for corner in corners)
-    return (first.real, first.imag, last.real, last.imag)
+
+    def moved(place: complex) -> complex:
+        return middle + (place - middle) * growth + shift
+
+    agree = sum(
+        abs(point.start + point.shift - moved(point.start)) < _ASTRAY for point in found
+    ) / len(points)
+    first, last = moved(complex(*box[:2])), moved(complex(*box[2:]))
+    return (first.real, first.imag, last.real, last.imag), agree
 
 
 def _median(points: Sequence[complex]) -> complex:
@@ -237,10 +237,13 @@ def _median(points: Sequence[complex]) -> complex:
 
 
 def _grid() -> Float32Array:
-    """(points, 2) shares of a box's width and height, row by row."""
+    """(points, 2) shares of a box's width and height: its two diagonals.
+
+    Backwards they are the points opposite.
+    """
     shares = np.linspace((1 - _MIDDLE) / 2, (1 + _MIDDLE) / 2, _POINTS)
-    across, down = np.meshgrid(shares, shares)
-    return np.stack([across.ravel(), down.ravel()], axis=1).astype(np.float32)
+    pairs = [(own, other) for own in shares for other in sorted((own, 1 - own))]
+    return np.array(pairs, np.float32)
 
 
 _GRID = _grid()
