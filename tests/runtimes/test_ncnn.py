@@ -68,6 +68,18 @@ def test_images_in_another_memory_order_are_read_right(artifact: Path) -> None:
     np.testing.assert_allclose(logits, expected_logits(batch), atol=1e-6)
 
 
+def test_outputs_of_one_run_outlive_the_next(artifact: Path) -> None:
+    batch = normalise(images(2), SPEC)
+    session = runtimes.load(artifact)
+    (first,) = session.call(batch[:1])
+    kept = first.copy()
+    for _ in range(20):
+        session.call(batch[1:])
+    del session
+    np.testing.assert_array_equal(first, kept)
+    assert not np.array_equal(first, expected_logits(batch[1:]))
+
+
 def test_session_says_what_it_runs_on(artifact: Path) -> None:
     session = runtimes.load(artifact, threads=2)
     assert session.providers == ("cpu",)

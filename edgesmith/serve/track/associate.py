@@ -13,6 +13,8 @@ Box = tuple[float, float, float, float]
 # Of the Kalman filter: the measured box as it is. Carried boxes follow the picture already; the
 # library's 0.25 smooths them once more, and predictions then lag behind what turns or nears.
 _GAIN = 1.0
+# Numbers that are kept before those of objects long gone are looked for.
+_MOST_NUMBERS = 20
 
 
 class Association:
@@ -92,10 +94,11 @@ class Association:
 
     def _forget(self) -> None:
         """Without it a loop that runs for months would keep the number of every object ever."""
+        if len(self._numbers) <= _MOST_NUMBERS:
+            return
         alive = {
             str(track.info.uuid)
             for tracker in self._trackers.values()
             for track in tracker.get_active_tracks()
         }
-        if len(self._numbers) > len(alive):
-            self._numbers = {uuid: own for uuid, own in self._numbers.items() if uuid in alive}
+        self._numbers = {uuid: own for uuid, own in self._numbers.items() if uuid in alive}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median_high
 from typing import NamedTuple
 
 import cv2
@@ -35,8 +34,9 @@ _LEVELS = 1
 # window on the coarsest level and some more. A part begins at a pixel of that level.
 _CELL = 2**_LEVELS
 _AROUND = _CELL * (_WINDOW[0] // 2 + 3)
-# As many are kept of a frame, for where the boxes are in the next.
-_KEPT = 3 * _AROUND
+# As many are kept of a frame, for where the boxes are in the next. What goes further in one frame
+# is still followed, by windows that end sooner.
+_KEPT = _AROUND + _AROUND // 2
 _STILL: Box = (0.0, 0.0, 0.0, 0.0)
 _ENOUGH = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
 
@@ -75,11 +75,8 @@ class Moved(NamedTuple):
     sure: float
 
 
-class _Followed(NamedTuple):
-    """A point x + iy and how far it went."""
-
-    start: complex
-    shift: complex
+# A point x + iy and how far it went; None where it was lost.
+_Followed = tuple[complex, complex] | None
 
 
 def grey(image: UInt8Array, side: int = _SIDE, around: Sequence[Box] = ()) -> Grey:
@@ -156,7 +153,7 @@ def _part(
 
 def _points(
     before: Grey, after: Grey, boxes: Sequence[Box], steps: Sequence[Box]
-) -> list[_Followed | None]:
+) -> list[_Followed]:
     """The grid's points of each box after one another, followed (Lucas-Kanade); None of one lost.
 
     In the part of the frames that matters: most of the time goes into the pyramid of the whole
@@ -183,14 +180,15 @@ def _points(
         criteria=_ENOUGH,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )
-    corner, (width, height) = complex(left, top), after.size
-    followed: list[_Followed | None] = []
-    for start, end, seen in zip(
-        _complex(starts), _complex(found), there.ravel().tolist(), strict=True
-    ):
-        inside = 0 <= end.real + left < width and 0 <= end.imag + top < height
-        followed.append(_Followed(start + corner, end - start) if seen and inside else None)
-    return followed
+    corner, right, bottom = complex(left, top), after.size[0] - left, after.size[1] - top
+    return [
+        (start + corner, end - start)
+        if seen and -left <= end.real < right and -top <= end.imag < bottom
+        else None
+        for start, end, seen in zip(
+            _complex(starts), _complex(found), there.ravel().tolist(), strict=True
+        )
+    ]
 
 
 def _complex(points: npt.NDArray[np.generic]) -> list[complex]:
@@ -199,7 +197,7 @@ def _complex(points: npt.NDArray[np.generic]) -> list[complex]:
     return numbers
 
 
-def _moved(box: Box, points: Sequence[_Followed | None]) -> tuple[Box, float]:
+def _moved(box: Box, points: Sequence[_Followed]) -> tuple[Box, float]:
     """The box after the points' shift and growth, and the share of points that agree.
 
     Of an even number of points medians are the upper ones. A loop, because numpy takes twice as
@@ -208,32 +206,35 @@ def _moved(box: Box, points: Sequence[_Followed | None]) -> tuple[Box, float]:
     found = [point for point in points if point is not None]
     if not found:
         return box, 0.0
-    shift = _median([point.shift for point in found])
+    shift = _median([went for _, went in found])
     # Growth is about the middle of the points that were followed, which may be off the box's.
-    middle = _median([point.start for point in found])
+    middle = _median([start for start, _ in found])
     growths = []
     # Points opposite each other in the grid.
     for one, other in zip(points[: len(points) // 2], reversed(points), strict=False):
         if one is not None and other is not None:
-            was = one.start - other.start
-            growths.append(abs(was + one.shift - other.shift) / (abs(was) or 1.0))
-    growth = min(max(median_high(growths), 1 / _GROWTH), _GROWTH) if growths else 1.0
-
-    def moved(place: complex) -> complex:
-        return middle + (place - middle) * growth + shift
-
-    agree = sum(
-        abs(point.start + point.shift - moved(point.start)) < _ASTRAY for point in found
-    ) / len(points)
-    first, last = moved(complex(*box[:2])), moved(complex(*box[2:]))
-    return (first.real, first.imag, last.real, last.imag), agree
+            was = one[0] - other[0]
+            growths.append(abs(was + one[1] - other[1]) / (abs(was) or 1.0))
+    growth = min(max(_middle(growths), 1 / _GROWTH), _GROWTH) if growths else 1.0
+    # A place goes to its own times the growth, and this far.
+    away = middle + shift - middle * growth
+    agree = [1 for start, went in found if abs(start + went - start * growth - away) < _ASTRAY]
+    x1, y1, x2, y2 = box
+    across, down = away.real, away.imag
+    new = (x1 * growth + across, y1 * growth + down, x2 * growth + across, y2 * growth + down)
+    return new, len(agree) / len(points)
 
 
 def _median(points: Sequence[complex]) -> complex:
     """Of both axes, each by itself."""
     return complex(
-        median_high([point.real for point in points]), median_high([point.imag for point in points])
+        _middle([point.real for point in points]), _middle([point.imag for point in points])
     )
+
+
+def _middle(values: list[float]) -> float:
+    """The upper median; `statistics` takes twice as long on so few."""
+    return sorted(values)[len(values) // 2]
 
 
 def _grid() -> Float32Array:

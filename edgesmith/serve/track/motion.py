@@ -45,7 +45,11 @@ class Motion:
         if before is None or before.shape != now.shape:
             self._changed = self._known = None
             return 0.0
-        changed = self._difference(before, now)
+        plain = np.asarray(np.abs(now - before), np.float32)
+        changed = _changes(plain)
+        # Where nothing changed no camera moved either, and most cameras hang still.
+        if changed.any():
+            changed = self._difference(before, now, plain)
         for found in tracks:
             if found.box is not None:
                 x1, y1, x2, y2 = (round(edge / scale) for edge in found.box)
@@ -63,12 +67,14 @@ class Motion:
         kernel = np.ones((2 * _MARGIN + 1, 2 * _MARGIN + 1), np.uint8)
         self._known = cv2.dilate(self._changed.astype(np.uint8), kernel).astype(np.bool_)
 
-    def _difference(self, before: Float32Array, now: Float32Array) -> Mask:
-        """Where the frames differ once the one before is shifted as the camera moved."""
+    def _difference(self, before: Float32Array, now: Float32Array, plain: Float32Array) -> Mask:
+        """Where the frames differ once the one before is shifted as the camera moved.
+
+        `plain` is how much they differ as they are.
+        """
         if self._window is None or self._window.shape != now.shape:
             size = (now.shape[1], now.shape[0])
             self._window = np.asarray(cv2.createHanningWindow(size, cv2.CV_32F), np.float32)
-        plain = np.abs(now - before)
         across = down = 0.0
         moved = before
         # Twice: of soft pictures the first round finds three quarters of the way.
